@@ -1,0 +1,1 @@
+"""Generators, discriminators and feature networks as plain torch modules."""
