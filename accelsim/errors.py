@@ -1,8 +1,8 @@
 """The error family. Every message says where, what, and what was expected; a traceback never reaches the user."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from collections.abc import Iterable
 
 
 class AccelsimError(Exception):

@@ -71,7 +71,8 @@ class AdversarialRun:
         self, generator: nn.Module, discriminator: nn.Module, latent: int, recipe: AdversarialRecipe, folder: Path
     ) -> None:
         torch.manual_seed(recipe.seed)
-        initialise(generator), initialise(discriminator)
+        initialise(generator)
+        initialise(discriminator)
         self.g = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.d = discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.latent, self.recipe, self.folder = latent, recipe, folder
@@ -133,7 +134,7 @@ class AdversarialRun:
             on_fake = self.d(self.g(torch.randn(batch, self.latent)))
         loss = F.softplus(-on_fake.float()).mean()
         self.g_adam.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.g_adam.step()
         self.d.requires_grad_(True)
         return loss.item()

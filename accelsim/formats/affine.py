@@ -1,0 +1,75 @@
+"""Affine integers: value = scale * (code - zero_point), Jacob et al. 2018 (arXiv 1712.05877, equation 1)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Granularity = Literal["channel", "tensor"]
+
+
+@dataclass(frozen=True)
+class AffineInt:
+    """`bits`-wide two's-complement codes.
+
+    Symmetric: the zero point is 0 and the most negative code is not used, so that negation is exact.
+    """
+
+    bits: int
+    granularity: Granularity
+    symmetric: bool
+
+    @property
+    def low(self) -> int:
+        """Smallest code."""
+        return -(1 << (self.bits - 1)) + (1 if self.symmetric else 0)
+
+    @property
+    def high(self) -> int:
+        """Largest code."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def dtype(self) -> type[np.int8] | type[np.int16]:
+        """Smallest numpy integer that holds a code."""
+        return np.int8 if self.bits <= 8 else np.int16
+
+    def __str__(self) -> str:
+        return f"int{self.bits}:{self.granularity}:{'sym' if self.symmetric else 'asym'}"
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Scale (positive; `[C]` per channel or `[1]` per tensor) and zero point (a code; 0 when symmetric)."""
+
+    scale: NDArray[np.float64]
+    zero_point: int
+
+
+def scaling_for_range(format: AffineInt, low: float, high: float) -> Scaling:
+    """Per-tensor scaling that covers [low, high] and represents 0 exactly (min-max calibration).
+
+    A tensor that is 0 everywhere gets scale 1.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if format.symmetric:
+        reach = max(-low, high)
+        return Scaling(np.array([reach / format.high if reach else 1.0]), 0)
+    scale = (high - low) / (format.high - format.low) or 1.0
+    zero_point = int(np.clip(np.rint(format.low - low / scale), format.low, format.high))
+    return Scaling(np.array([scale]), zero_point)
+
+
+def scaling_for_weights(format: AffineInt, weights: NDArray[np.float32], axis: int) -> Scaling:
+    """Symmetric scaling of a weight tensor by its largest magnitude, per slice of `axis` or over the whole tensor.
+
+    A channel of zeros takes the largest scale of the others (1 when all are zero): its codes are 0 under any scale.
+    """
+    magnitude = np.abs(weights.astype(np.float64))
+    if format.granularity == "tensor":
+        reach = np.array([magnitude.max(initial=0.0)])
+    else:
+        reach = magnitude.max(axis=tuple(a for a in range(weights.ndim) if a != axis), initial=0.0)
+    widest = reach.max(initial=0.0) or float(format.high)
+    return Scaling(np.where(reach > 0, reach, widest) / format.high, 0)
