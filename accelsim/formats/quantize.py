@@ -1,12 +1,14 @@
 """The one lossy verb and its inverse."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats.affine import AffineInt, Scaling
 
 
-def along(values: NDArray[np.float64], ndim: int, axis: int) -> NDArray[np.float64]:
+def along(values: NDArray[Any], ndim: int, axis: int) -> NDArray[Any]:
     """A `[C]` or `[1]` vector shaped so that it broadcasts over `axis` of an array with `ndim` axes."""
     return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
 

@@ -1,4 +1,4 @@
-"""A network: named inputs, nodes in the order they run, named outputs. Each node makes one value, called as the node."""
+"""A network: named inputs, nodes in the order they run, named outputs. Each node makes one value, with its name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

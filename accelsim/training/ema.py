@@ -16,6 +16,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
+        """Take one step towards the weights and statistics of `module`."""
         self.step += 1
         decay = min(self.decay, (1 + self.step) / (10 + self.step))
         for mine, new in zip(self.average.state_dict().values(), module.state_dict().values(), strict=True):

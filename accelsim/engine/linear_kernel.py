@@ -1,0 +1,43 @@
+"""What every kernel of a multiplying layer provides, plain or fast."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.errors import AccelsimError
+from accelsim.formats.affine import AffineInt, Scaling
+from accelsim.ir.ops import Dense, Linear
+from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
+
+Array = NDArray[Any]
+Integers = NDArray[np.int64]
+
+
+class LinearKernel(Protocol):
+    """Sums of a multiplying layer, or its output codes; what `reference` and the fast kernels both provide."""
+
+    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
+        """Accumulators `[N, out_channels, ...]` with bias, wrapped to the layer's accumulator."""
+
+    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+        """Output codes: the sums requantized to `out`, not below its zero point if `relu`."""
+
+
+def channel_axis(op: Linear, sums: Array) -> int:
+    """Axis of the output channels: the last for Dense, 1 for convolutions."""
+    return sums.ndim - 1 if isinstance(op, Dense) else 1
+
+
+def integers_of(layer: LinearLayer) -> IntegerWeights:
+    """The integers of a layer; raises AccelsimError when the program is not quantized."""
+    if layer.integers is None:
+        raise AccelsimError("the program holds no integer weights: quantize it before running it")
+    return layer.integers
+
+
+def affine_of(encoding: Encoding) -> tuple[AffineInt, Scaling]:
+    """Format and scaling of a stored value; raises AccelsimError when the program is not calibrated."""
+    if not isinstance(encoding.format, AffineInt) or encoding.scaling is None:
+        raise AccelsimError("the program is not calibrated: calibrate it before running it")
+    return encoding.format, encoding.scaling

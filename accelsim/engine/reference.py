@@ -1,0 +1,80 @@
+"""The plain integer interpreter: slow, and obviously right. Fast kernels must equal it bit for bit."""
+
+from functools import singledispatch
+
+import numpy as np
+
+from accelsim.engine.float_ops import scatter_and_crop
+from accelsim.engine.linear_kernel import Array, Integers, affine_of, channel_axis, integers_of
+from accelsim.formats.accumulator import wrap
+from accelsim.formats.quantize import along
+from accelsim.formats.requantize import requantize
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
+from accelsim.ir.program import Encoding, LinearLayer
+
+
+@singledispatch
+def accumulate(op: Linear, x: Integers, weights: Integers) -> Integers:
+    """Exact sums of products in int64, without bias: x `[N, ...]` are codes minus their zero point, so padding is 0."""
+    raise TypeError(f"{type(op).__name__} does not accumulate")
+
+
+@accumulate.register
+def _(op: Dense, x: Integers, weights: Integers) -> Integers:
+    sums: Integers = x @ weights.T
+    return sums
+
+
+@accumulate.register
+def _(op: Conv2d, x: Integers, weights: Integers) -> Integers:
+    top, bottom, left, right = op.padding
+    x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    rows = (x.shape[2] - op.dilation[0] * (op.kernel[0] - 1) - 1) // op.stride[0] + 1
+    columns = (x.shape[3] - op.dilation[1] * (op.kernel[1] - 1) - 1) // op.stride[1] + 1
+    sums = np.zeros((len(x), op.out_channels, rows, columns), np.int64)
+    each_in, each_out = op.in_channels // op.groups, op.out_channels // op.groups
+    for group in range(op.groups):
+        inside, outside = slice(group * each_in, (group + 1) * each_in), slice(group * each_out, (group + 1) * each_out)
+        for r, s in np.ndindex(*op.kernel):
+            y, z = r * op.dilation[0], s * op.dilation[1]
+            rows_seen = slice(y, y + (rows - 1) * op.stride[0] + 1, op.stride[0])
+            columns_seen = slice(z, z + (columns - 1) * op.stride[1] + 1, op.stride[1])
+            seen = x[:, inside, rows_seen, columns_seen]
+            sums[:, outside] += np.einsum("nchw,kc->nkhw", seen, weights[outside, :, r, s])
+    return sums
+
+
+@accumulate.register
+def _(op: ConvTranspose2d, x: Integers, weights: Integers) -> Integers:
+    each_in = op.in_channels // op.groups
+    products = [
+        np.einsum(
+            "nchw,ckrs->nkrshw",
+            x[:, group * each_in : (group + 1) * each_in],
+            weights[group * each_in : (group + 1) * each_in],
+        )
+        for group in range(op.groups)
+    ]
+    together = np.concatenate(products, axis=1)
+    n, channels, _, _, rows, columns = together.shape
+    return scatter_and_crop(op, together.reshape(n, channels, -1, rows, columns))
+
+
+class ReferenceKernel:
+    """The plain interpreter behind the `LinearKernel` interface."""
+
+    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
+        """See `LinearKernel`."""
+        integers, accumulator = integers_of(layer), layer.accumulator
+        assert accumulator is not None
+        exact = accumulate(op, x.astype(np.int64) - zero_point, integers.codes.astype(np.int64))
+        return wrap(exact + along(integers.bias, exact.ndim, channel_axis(op, exact)), accumulator)
+
+    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+        """See `LinearKernel`."""
+        sums = self.sums(op, x, zero_point, layer)
+        constants = integers_of(layer).requantization
+        format, scaling = affine_of(out)
+        assert constants is not None
+        low = max(format.low, scaling.zero_point) if relu else format.low
+        return requantize(sums, constants, scaling.zero_point, low, format.high, channel_axis(op, sums))

@@ -1,0 +1,130 @@
+"""Run a graph in float32, or a program in its integers, batch by batch."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.engine.float_ops import pad, run_float_op
+from accelsim.engine.linear_kernel import Array, LinearKernel, affine_of, channel_axis, integers_of
+from accelsim.engine.reference import ReferenceKernel
+from accelsim.formats.quantize import along, dequantize, quantize
+from accelsim.ir.graph import Graph, Node, Weights
+from accelsim.ir.ops import Linear, Op, ReLU, ZeroPad
+from accelsim.ir.parameters import parameter_shapes
+from accelsim.ir.program import Program, arithmetic, shares_encoding
+
+Kernels = Literal["fast", "reference"]
+Observe = Callable[[str, Array], None]
+
+
+def batches(inputs: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]]:
+    """The inputs in slices of `size` along the batch; one empty slice when there is nothing."""
+    total = len(next(iter(inputs.values())))
+    for start in range(0, max(total, 1), size):
+        yield {name: values[start : start + size] for name, values in inputs.items()}
+
+
+def _parameters(node: Node, op: Op, weights: Weights, dtype: type) -> dict[str, Array]:
+    return {role: weights[node.parameter(role)].astype(dtype, copy=False) for role in parameter_shapes(op)}
+
+
+def run_float(
+    graph: Graph,
+    weights: Weights,
+    inputs: Mapping[str, Array],
+    batch: int = 64,
+    observe: Observe = lambda name, value: None,
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> dict[str, NDArray[np.float32]]:
+    """Outputs `[N, ...]` in float32 by name. `observe(name, value)` sees every value of every batch."""
+    collected: dict[str, list[Array]] = {name: [] for name in graph.outputs}
+    for piece in batches(inputs, batch):
+        values: dict[str, Array] = {name: x.astype(np.float32, copy=False) for name, x in piece.items()}
+        for name, value in values.items():
+            observe(name, value)
+        for node in graph.nodes:
+            reads = [values[name] for name in node.inputs]
+            result = run_float_op(node.op, _parameters(node, node.op, weights, np.float32), *reads)
+            for activation in node.epilogue:
+                result = run_float_op(activation, {}, result)
+            values[node.name] = result
+            observe(node.name, result)
+        for name in graph.outputs:
+            collected[name].append(values[name])
+        on_batch(len(next(iter(piece.values()))))
+    return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def run_program(
+    program: Program,
+    inputs: Mapping[str, Array],
+    batch: int = 64,
+    kernels: Kernels = "fast",
+    threads: int = 1,
+    keep: Collection[str] = (),
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> dict[str, Array]:
+    """Codes `[N, ...]` of the outputs (and of the values in `keep`) by name. Float inputs are quantized first.
+
+    Results do not depend on `batch`, `kernels` or `threads`.
+    """
+    kernel = _kernel(kernels, threads)
+    wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
+    collected: dict[str, list[Array]] = {name: [] for name in wanted}
+    for piece in batches(inputs, batch):
+        values: dict[str, Array] = {}
+        for name, x in piece.items():
+            format, scaling = affine_of(program.encodings[name])
+            values[name] = quantize(x, format, scaling).astype(format.dtype)
+        for node in program.graph.nodes:
+            values[node.name] = _run_node(program, node, [values[name] for name in node.inputs], kernel)
+        for name in wanted:
+            collected[name].append(values[name])
+        on_batch(len(next(iter(piece.values()))))
+    return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def _kernel(kernels: Kernels, threads: int) -> LinearKernel:
+    if kernels == "reference":
+        return ReferenceKernel()
+    from accelsim.engine.kernels.fast import FastKernel  # numba: only where integers run
+
+    fast: LinearKernel = FastKernel(threads)
+    return fast
+
+
+def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKernel) -> Array:
+    out = program.encodings[node.name]
+    format, scaling = affine_of(out)
+    sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
+    if isinstance(node.op, get_args(Linear)):
+        layer, zero_point = program.linear[node.name], sources[0].zero_point
+        if arithmetic(node) == "integer":
+            codes = kernel.codes(node.op, reads[0], zero_point, layer, out, relu=bool(node.epilogue))
+            return codes.astype(format.dtype, copy=False)
+        sums = kernel.sums(node.op, reads[0], zero_point, layer)
+        unit = sources[0].scale * integers_of(layer).scaling.scale
+        real: Array = sums.astype(np.float64) * along(unit, sums.ndim, channel_axis(node.op, sums))
+    elif shares_encoding(node):
+        return _move(node.op, reads[0], scaling.zero_point)
+    else:
+        values = [dequantize(codes, source) for codes, source in zip(reads, sources, strict=True)]
+        real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
+    for activation in node.epilogue:
+        real = run_float_op(activation, {}, real)
+    return quantize(real, format, scaling).astype(format.dtype)
+
+
+def _move(op: Op, codes: Array, zero_point: int) -> Array:
+    if isinstance(op, ReLU):
+        return np.maximum(codes, codes.dtype.type(zero_point))
+    if isinstance(op, ZeroPad):
+        return pad(op, codes, zero_point)
+    return run_float_op(op, {}, codes)
+
+
+def decode(program: Program, name: str, codes: Array) -> NDArray[np.float64]:
+    """The real values of a value's codes."""
+    return dequantize(codes, affine_of(program.encodings[name])[1])

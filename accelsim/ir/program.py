@@ -1,0 +1,76 @@
+"""A quantized program: the graph, how each value is stored, and what each multiplying layer computes.
+
+Formats and shapes are always there; scalings and integer weights are None until `calibrate` and `quantize` fill them,
+so that an estimate needs no weight file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.formats.accumulator import Accumulator
+from accelsim.formats.affine import Scaling
+from accelsim.formats.requantize import Requantization
+from accelsim.formats.text import NumberFormat, Precision
+from accelsim.ir.graph import Graph, Node, Weights
+from accelsim.ir.ops import Linear, ReLU, View
+
+Arithmetic = Literal["integer", "float"]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How one value is stored: its format and, once calibrated, its scaling."""
+
+    format: NumberFormat
+    scaling: Scaling | None = None
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """What the hardware holds for one layer.
+
+    codes: weight codes in the shape of the float weights, int8 or int16. scaling: of the codes, per output channel.
+    bias: `[out_channels]` at scale input_scale * weight_scale, saturated to the accumulator.
+    requantization: None when the result passes through float arithmetic on its way out.
+    """
+
+    codes: NDArray[np.int8] | NDArray[np.int16]
+    scaling: Scaling
+    bias: NDArray[np.int64]
+    requantization: Requantization | None
+
+
+@dataclass(frozen=True)
+class LinearLayer:
+    """Formats of one multiplying layer, and its integers once quantized."""
+
+    weights: NumberFormat
+    accumulator: Accumulator | None
+    integers: IntegerWeights | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """`encodings` by value name, `linear` by node name, `parameters` the float tensors that are still used."""
+
+    graph: Graph
+    precision: Precision
+    encodings: Mapping[str, Encoding]
+    linear: Mapping[str, LinearLayer]
+    parameters: Weights = field(default_factory=dict)
+
+
+def shares_encoding(node: Node) -> bool:
+    """Whether the result is stored in the codes of the input: views, and a ReLU that clamps at the zero point."""
+    return isinstance(node.op, (*get_args(View), ReLU)) and not node.epilogue
+
+
+def arithmetic(node: Node) -> Arithmetic:
+    """`integer` where codes become codes by integer operations alone, else `float` (float64 between codes)."""
+    if isinstance(node.op, get_args(Linear)):
+        return "integer" if all(isinstance(a, ReLU) for a in node.epilogue) else "float"
+    return "integer" if shares_encoding(node) else "float"
