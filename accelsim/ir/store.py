@@ -25,7 +25,7 @@ def graph_json(graph: Graph) -> str:
             "op": _op_json(node.op),
             "inputs": list(node.inputs),
             "epilogue": [_op_json(a) for a in node.epilogue],
-            "parameters": node.parameters or node.name,
+            "parameters": node.parameters,
         }
         for node in graph.nodes
     ]
@@ -94,7 +94,7 @@ def _node(entry: dict[str, Any]) -> Node:
         if not isinstance(activation, get_args(Activation)):
             raise GraphError(f"{name}: {type(activation).__name__} cannot be an epilogue")
     op = _op(name, entry["op"])
-    return Node(name, op, tuple(map(str, entry["inputs"])), epilogue, str(entry.get("parameters", name)))  # type: ignore[arg-type]
+    return Node(name, op, tuple(map(str, entry["inputs"])), epilogue, str(entry.get("parameters", "")))  # type: ignore[arg-type]
 
 
 def _op(node: str, entry: dict[str, Any]) -> Op:

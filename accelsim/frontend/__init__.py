@@ -1,0 +1,1 @@
+"""From outside to the layer IR: torch modules, stored graphs, workload files."""
