@@ -114,7 +114,8 @@ def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKe
         real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
     for activation in node.epilogue:
         real = run_float_op(activation, {}, real)
-    return quantize(real, format, scaling).astype(format.dtype)
+    stored: Array = quantize(real, format, scaling).astype(format.dtype)
+    return stored
 
 
 def _move(op: Op, codes: Array, zero_point: int) -> Array:
@@ -122,7 +123,8 @@ def _move(op: Op, codes: Array, zero_point: int) -> Array:
         return np.maximum(codes, codes.dtype.type(zero_point))
     if isinstance(op, ZeroPad):
         return pad(op, codes, zero_point)
-    return run_float_op(op, {}, codes)
+    moved: Array = run_float_op(op, {}, codes)
+    return moved
 
 
 def decode(program: Program, name: str, codes: Array) -> NDArray[np.float64]:

@@ -23,4 +23,7 @@ def quantize(values: NDArray[np.floating], format: AffineInt, scaling: Scaling, 
 
 def dequantize(codes: NDArray[np.integer], scaling: Scaling, axis: int = 0) -> NDArray[np.float64]:
     """The real values that codes stand for, in float64."""
-    return (codes.astype(np.float64) - scaling.zero_point) * along(scaling.scale, codes.ndim, axis)
+    values: NDArray[np.float64] = (codes.astype(np.float64) - scaling.zero_point) * along(
+        scaling.scale, codes.ndim, axis
+    )
+    return values

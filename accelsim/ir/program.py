@@ -6,7 +6,7 @@ so that an estimate needs no weight file.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class IntegerWeights:
     requantization: None when the result passes through float arithmetic on its way out.
     """
 
-    codes: NDArray[np.int8] | NDArray[np.int16]
+    codes: NDArray[Any]
     scaling: Scaling
     bias: NDArray[np.int64]
     requantization: Requantization | None

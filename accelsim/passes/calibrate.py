@@ -1,0 +1,44 @@
+"""Measure the range of every stored value on sample inputs and fix its scaling (min-max)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.engine.run import run_float
+from accelsim.errors import AccelsimError
+from accelsim.formats.affine import AffineInt, scaling_for_range
+from accelsim.ir.graph import Weights
+from accelsim.ir.program import Encoding, Program
+from accelsim.passes.formats import storage_roots
+
+
+def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[Any]]) -> Program:
+    """The program with a scaling for every value, from a float32 run over `inputs` (`[N, ...]` by name).
+
+    Raises:
+        AccelsimError: no inputs, or a value that is not finite.
+    """
+    if not len(next(iter(inputs.values()))):
+        raise AccelsimError("calibration: needs at least one input")
+    ranges: dict[str, tuple[float, float]] = {}
+
+    def observe(name: str, value: NDArray[Any]) -> None:
+        low, high = float(value.min()), float(value.max())
+        if not np.isfinite([low, high]).all():
+            raise AccelsimError(
+                f"calibration: value {name!r} reaches [{low}, {high}] in float32; expected finite values"
+            )
+        seen = ranges.get(name, (low, high))
+        ranges[name] = (min(seen[0], low), max(seen[1], high))
+
+    run_float(program.graph, weights, inputs, observe=observe)
+    encodings = dict(program.encodings)
+    for value, root in storage_roots(program.graph).items():
+        format = encodings[root].format
+        assert isinstance(format, AffineInt)
+        fresh = Encoding(format, scaling_for_range(format, *ranges[root]))
+        encodings[value] = fresh if value == root else encodings[root]
+    return replace(program, encodings=encodings)

@@ -1,0 +1,23 @@
+"""The exact rewritings that every run starts with, in their order."""
+
+from accelsim.ir.graph import Graph, Weights
+from accelsim.passes.fold_batchnorm import fold_batchnorm
+from accelsim.passes.fold_crop import fold_crop
+from accelsim.passes.fuse_activation import fuse_activation
+
+PASSES = {
+    "fold-crop": "slices after transposed convolutions and zero pads before convolutions join them",
+    "fold-batchnorm": "batch norms join the multiplying layer beside them where that is exact",
+    "fuse-activation": "activations ride on the operator before them",
+    "formats": "every value and layer gets its number format",
+    "calibrate": "ranges of values over 512 inputs fix their scales",
+    "quantize": "weights become integer codes, biases and requantization constants",
+    "target": "what the machine does to values: accumulator width and overflow",
+}
+"""Name -> one line of meaning, in the order in which they run, for `accelsim list passes`."""
+
+
+def normalise(graph: Graph, weights: Weights | None) -> tuple[Graph, Weights | None]:
+    """Crops and pads, then batch norms, then crops that those freed, then activations."""
+    graph, weights = fold_batchnorm(fold_crop(graph), weights)
+    return fuse_activation(fold_crop(graph)), weights

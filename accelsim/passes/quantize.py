@@ -1,0 +1,81 @@
+"""Turn float weights into the integers the hardware holds: codes, bias, requantization constants."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.engine.linear_kernel import affine_of
+from accelsim.errors import AccelsimError
+from accelsim.formats.accumulator import Accumulator
+from accelsim.formats.affine import AffineInt, scaling_for_weights
+from accelsim.formats.quantize import quantize
+from accelsim.formats.requantize import requantization
+from accelsim.ir.graph import Node, Weights
+from accelsim.ir.ops import ConvTranspose2d, Linear, Op
+from accelsim.ir.parameters import parameter_shapes
+from accelsim.ir.program import IntegerWeights, LinearLayer, Program, arithmetic
+
+
+def quantize_weights(program: Program, weights: Weights) -> Program:
+    """The calibrated program with integer weights in every multiplying layer."""
+    linear = {
+        name: _quantized(program, program.graph.node(name), layer, weights) for name, layer in program.linear.items()
+    }
+    used = {
+        node.parameter(role)
+        for node in program.graph.nodes
+        if node.name not in program.linear
+        for role in parameter_shapes(node.op)
+    }
+    return replace(program, linear=linear, parameters={name: weights[name] for name in used})
+
+
+def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weights) -> LinearLayer:
+    assert isinstance(layer.weights, AffineInt) and layer.accumulator is not None
+    float_weights = output_channels_first(node.op, weights[node.parameter("weight")])
+    scaling = scaling_for_weights(layer.weights, float_weights, axis=0)
+    codes = quantize(float_weights, layer.weights, scaling)
+    unit = affine_of(program.encodings[node.inputs[0]])[1].scale * scaling.scale
+    channels = len(float_weights)
+    bias = weights[node.parameter("bias")] if _has_bias(node) else np.zeros(channels, np.float32)
+    constants = None
+    if arithmetic(node) == "integer":
+        out = affine_of(program.encodings[node.name])[1].scale
+        try:
+            constants = requantization(np.broadcast_to(unit / out, channels))
+        except AccelsimError as error:
+            raise AccelsimError(f"layer {node.name}: {error}") from None
+    integers = IntegerWeights(
+        weights_layout(node.op, codes).astype(layer.weights.dtype),
+        scaling,
+        _bias(bias, unit, layer.accumulator),
+        constants,
+    )
+    return replace(layer, integers=integers)
+
+
+def _has_bias(node: Node) -> bool:
+    return "bias" in parameter_shapes(node.op)
+
+
+def _bias(bias: NDArray[np.float32], unit: NDArray[np.float64], accumulator: Accumulator) -> NDArray[np.int64]:
+    reach = float(1 << (accumulator.bits - 1))
+    codes: NDArray[np.int64] = np.clip(np.rint(bias.astype(np.float64) / unit), -reach, reach - 1).astype(np.int64)
+    return codes
+
+
+def output_channels_first(op: Op | Linear, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights as `[out_channels, in_channels / groups, ...]`, whatever layout the operator keeps them in."""
+    if not isinstance(op, ConvTranspose2d):
+        return weights
+    grouped = weights.reshape(op.groups, op.in_channels // op.groups, *weights.shape[1:]).swapaxes(1, 2)
+    return grouped.reshape(op.out_channels, op.in_channels // op.groups, *op.kernel)
+
+
+def weights_layout(op: Op | Linear, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The inverse of `output_channels_first`."""
+    if not isinstance(op, ConvTranspose2d):
+        return codes
+    grouped = codes.reshape(op.groups, op.out_channels // op.groups, *codes.shape[1:]).swapaxes(1, 2)
+    return grouped.reshape(op.in_channels, op.out_channels // op.groups, *op.kernel)
