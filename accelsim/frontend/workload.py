@@ -1,0 +1,162 @@
+"""A workload: a graph, where its weights come from, how its inputs are drawn, and what its outputs mean."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from accelsim.errors import AccelsimError, LocatedErrors, Problem
+from accelsim.ir.graph import Graph, Weights, check_weights
+from accelsim.ir.store import load_graph, load_weights
+from accelsim.shared import find_shared
+from accelsim.yaml_file import load_yaml
+
+Array = NDArray[Any]
+CALIBRATION_IMAGES = 512
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """One network input: sample shape and how its values are drawn."""
+
+    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    draw: Literal["normal", "uniform"] = "normal"
+
+
+class OutputSpec(_Frozen):
+    """What the output means: the real values of black and white, and the layout of images."""
+
+    range: tuple[float, float] = (-1.0, 1.0)
+    layout: Literal["NCHW"] = "NCHW"
+
+
+class WorkloadFile(_Frozen):
+    """The YAML of a workload, schema `accelsim/workload/1`. Paths are relative to the file."""
+
+    schema_: Annotated[Literal["accelsim/workload/1"], Field(alias="schema")]
+    name: Annotated[str, Field(min_length=1)]
+    generator: Annotated[str, Field(min_length=1)]
+    graph: Annotated[str, Field(min_length=1)]
+    weights: Annotated[str, Field(min_length=1)]
+    inputs: dict[str, InputSpec]
+    output: Annotated[OutputSpec, Field(default_factory=OutputSpec)]
+    metrics: tuple[Literal["fid_resnet20_cifar10"], ...] = ()
+    sources: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A generator ready to run or to cost. `load` reads its weights; an estimate never calls it."""
+
+    name: str
+    graph: Graph
+    load: Callable[[], Weights]
+    draws: Mapping[str, str]
+    output_range: tuple[float, float] = (-1.0, 1.0)
+    metrics: tuple[str, ...] = ()
+    source: str = ""
+
+    def draw_inputs(self, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
+        """`count` float32 samples of every input, `[count, ...]`, from the seed and the input's name alone.
+
+        A longer draw begins with the shorter one, so more images never change the first ones.
+        """
+        inputs = {}
+        for value in self.graph.inputs:
+            generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(value.name.encode())]))
+            shape = (count, *value.shape)
+            if self.draws.get(value.name, "normal") == "uniform":
+                inputs[value.name] = generator.random(shape, np.float32) * 2 - 1
+            else:
+                inputs[value.name] = generator.standard_normal(shape, np.float32)
+        return inputs
+
+
+def load_workload(name: str) -> Workload:
+    """A shipped workload by name, or a workload YAML or stored graph by path.
+
+    Raises:
+        AccelsimError: no such workload, or mistakes in its files.
+    """
+    if name.endswith(".json") and Path(name).is_file():
+        return _stored(Path(name))
+    return read_workload(find_shared("workloads", name))
+
+
+def read_workload(path: Path) -> Workload:
+    """The workload of a YAML file.
+
+    Raises:
+        LocatedErrors: mistakes in the YAML, or inputs that are not those of the graph.
+        AccelsimError: its graph cannot be read.
+    """
+    described = load_yaml(path, WorkloadFile)
+    graph = load_graph(path.parent / described.graph)
+    expected = {value.name: value.shape for value in graph.inputs}
+    given = {name: spec.shape for name, spec in described.inputs.items()}
+    if expected != given:
+        raise LocatedErrors([Problem(str(path), None, "inputs", f"{given} are not those of the graph, {expected}")])
+    draws = {name: spec.draw for name, spec in described.inputs.items()}
+    weights = path.parent / described.weights
+    return Workload(
+        described.name,
+        graph,
+        lambda: checked_weights(graph, weights),
+        draws,
+        described.output.range,
+        described.metrics,
+        described.generator,
+    )
+
+
+def _stored(path: Path) -> Workload:
+    graph = load_graph(path)
+    weights = path.with_suffix(".safetensors")
+    return Workload(path.stem, graph, lambda: checked_weights(graph, weights), {}, source=str(path))
+
+
+def checked_weights(graph: Graph, path: Path) -> Weights:
+    """The weights of a file, complete, of the right shapes and finite.
+
+    Raises:
+        AccelsimError: unreadable, or the first tensor that is not as it should be.
+    """
+    weights = load_weights(path)
+    check_weights(graph, weights, str(path))
+    return weights
+
+
+def workload_of_module(module: Any, example_inputs: Any, output_range: tuple[float, float] = (-1.0, 1.0)) -> Workload:
+    """A user's own torch module, in eval mode, without registration.
+
+    Args:
+        module: an `nn.Module`.
+        example_inputs: one tensor or array `[N, ...]` or a sequence of them; only shapes and dtypes matter.
+        output_range: the real values of black and white.
+
+    Raises:
+        AccelsimError: it cannot be lowered, or a weight is not finite.
+    """
+    import torch
+
+    from accelsim.frontend.torch_export import lower_module
+
+    if example_inputs is None:
+        raise AccelsimError(
+            f"{type(module).__name__}: a module needs example_inputs, which give the input shapes",
+            hint="for instance example_inputs=torch.zeros(1, 100), or --input 1x100 on the command line",
+        )
+    examples = example_inputs if isinstance(example_inputs, list | tuple) else [example_inputs]
+    tensors = [x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x)) for x in examples]
+    name = type(module).__name__
+    graph, weights = lower_module(module, tensors, name)
+    check_weights(graph, weights, name)
+    return Workload(name, graph, lambda: weights, {}, output_range, source=name)
