@@ -177,9 +177,7 @@ def _union(tiles: dict[Copy, int], above: int) -> int:
     return sum(tile.bit_count() for tile in by_parent.values())
 
 
-def _space_turns(
-    nest: Nest, operand: str, child: int, axis: str, fetch: int
-) -> Iterator[tuple[int, dict[Copy, int]]]:
+def _space_turns(nest: Nest, operand: str, child: int, axis: str, fetch: int) -> Iterator[tuple[int, dict[Copy, int]]]:
     """(turn of loop `fetch`, copy of the child -> index set) for every turn of the temporal loops up to `fetch`."""
     space, size = nest.problem.space(axis), nest.problem.size
     index = None if operand == "W" else space.inputs if operand == "I" else space.outputs
