@@ -1,0 +1,1 @@
+"""What the machine is: YAML files of plain data, checked and typed."""

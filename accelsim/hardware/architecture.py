@@ -1,0 +1,211 @@
+"""A machine as its YAML file describes it: memories outermost first, an array of processing elements (PEs), formats.
+
+Every memory is shared by the whole array; the spatial fan-out lies between the last memory and the PEs. Field names
+carry the unit of the file; the properties without one in their name are in SI units, bits and exact integers.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from accelsim.hardware.number_formats import FormatCost, FormatKey, FormatMatch, NoFormat, match_format
+from accelsim.hardware.quantity import UNSURE, Count, Frozen, PositiveCount, PositiveQuantity, Quantity, Source
+from accelsim.hardware.vocabulary import Dimension, Operand
+
+OFF_CHIP = frozenset({"ddr3", "ddr4", "lpddr4", "hbm2"})
+BLOCK_BITS = {"bram36": 36_864, "uram": 294_912}
+"""Bits of a block, parity included: RAMB36 is 1K x 36, URAM288 is 4K x 72 (UG573)."""
+
+MemoryKind = Literal["ddr3", "ddr4", "lpddr4", "hbm2", "bram36", "uram", "flip_flop"]
+Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
+TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
+PICO = 1e-12
+
+
+def _plain_name(name: str) -> str:
+    if not name.replace("_", "").replace("-", "").isalnum():
+        raise PydanticCustomError("expected", "a name of letters, digits, _ and -")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+
+
+class Memory(Frozen):
+    """One memory. Its size is given in exactly one way; energies are per bit moved through its port."""
+
+    name: Name
+    kind: MemoryKind
+    size_mib: PositiveCount | None = None
+    size_kib: PositiveCount | None = None
+    size_bytes: PositiveCount | None = None
+    blocks: PositiveCount | None = None
+    holds: Annotated[tuple[Operand, ...], Field(strict=False, min_length=1)] = get_args(Operand)
+    double_buffered: bool = False
+    access_bits: PositiveCount | None = None
+    burst_bytes: PositiveCount | None = None
+    bandwidth_gb_per_s: PositiveQuantity | None = None
+    bandwidth_bits_per_cycle: PositiveCount | None = None
+    energy_pj_per_bit: Quantity | None = None
+    read_energy_pj_per_bit: Quantity | None = None
+    write_energy_pj_per_bit: Quantity | None = None
+
+    @property
+    def off_chip(self) -> bool:
+        """Whether the memory is DRAM outside the chip."""
+        return self.kind in OFF_CHIP
+
+    @property
+    def size_bits(self) -> int:
+        """Capacity in bits, both halves of a double buffer together."""
+        if self.blocks is not None:
+            return self.blocks * BLOCK_BITS[self.kind]
+        return 8 * ((self.size_mib or 0) * 2**20 + (self.size_kib or 0) * 2**10 + (self.size_bytes or 0))
+
+    @property
+    def usable_bits(self) -> int:
+        """Capacity for a tile: half of the size where the memory is double buffered."""
+        return self.size_bits // 2 if self.double_buffered else self.size_bits
+
+    @property
+    def transfer_bits(self) -> int:
+        """The least that one access moves, in bits: a burst, a port width, or 1 where the file names neither."""
+        return 8 * self.burst_bytes if self.burst_bytes else int(self.access_bits or 1)
+
+    def bits_per_cycle(self, clock_hz: float) -> float:
+        """Bandwidth of the port in bits per clock cycle; infinite for registers that keep up with the array."""
+        if self.bandwidth_gb_per_s is not None:
+            return self.bandwidth_gb_per_s.value * 8e9 / clock_hz
+        return math.inf if self.bandwidth_bits_per_cycle is None else float(self.bandwidth_bits_per_cycle)
+
+    @property
+    def read_energy_j_per_bit(self) -> Quantity:
+        """Energy of reading one bit, J."""
+        return _given(self.read_energy_pj_per_bit, self.energy_pj_per_bit) * PICO
+
+    @property
+    def write_energy_j_per_bit(self) -> Quantity:
+        """Energy of writing one bit, J."""
+        return _given(self.write_energy_pj_per_bit, self.energy_pj_per_bit) * PICO
+
+
+class Unroll(Frozen):
+    """The loop dimension that runs across the rows, and the one across the columns, of the array."""
+
+    rows: Dimension
+    cols: Dimension
+
+
+class Array(Frozen):
+    """rows x cols PEs. `latches`: operands that a PE keeps in its own operand register while they do not change,
+    at no energy beyond that of the MAC."""
+
+    rows: PositiveCount
+    cols: PositiveCount
+    unroll: Unroll
+    dataflow: Dataflow = "free"
+    latches: Annotated[tuple[Operand, ...], Field(strict=False)] = ()
+
+    @property
+    def pes(self) -> int:
+        """Number of PEs."""
+        return self.rows * self.cols
+
+
+class Technology(Frozen):
+    """The process of the chip."""
+
+    node_nm: PositiveQuantity
+    vdd_v: PositiveQuantity
+
+
+class Architecture(Frozen):
+    """What all kinds of machine share; each kind is a subclass with its own typed section."""
+
+    schema_: Literal["accelsim/hardware/1"] = Field(alias="schema")
+    name: Name
+    kind: str
+    sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
+    clock_mhz: PositiveQuantity
+    technology: Technology
+    memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1)]
+    array: Array
+    transposed_conv: TransposedConv
+    formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1)]
+    static_power_w: Quantity
+
+    @property
+    def clock_hz(self) -> float:
+        """Clock of the array, Hz."""
+        return self.clock_mhz.value * 1e6
+
+    def memory(self, name: str) -> Memory:
+        """The memory called `name`; raises KeyError."""
+        return {memory.name: memory for memory in self.memories}[name]
+
+    def format_for(self, weight_bits: int, activation_bits: int, floating: bool = False) -> FormatMatch | NoFormat:
+        """At which listed format's cost operands of these widths are multiplied, or why there is no cost."""
+        return match_format(self.name, self.formats, weight_bits, activation_bits, floating)
+
+    def lanes(self, key: str) -> dict[Dimension, int]:
+        """How many values of each dimension one PE works on at once in this format; the product is its MACs a cycle."""
+        cost = self.formats[key]
+        named: dict[Dimension, int] = {dimension: int(count) for dimension, count in cost.lanes.items()}
+        return named or {self.array.unroll.cols: int(cost.macs_per_cycle_per_pe)}
+
+    def content_hash(self) -> str:
+        """SHA-256 of what the file says: the same for another spelling, order or comment, another for any change."""
+        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def assumptions(self) -> tuple[str, ...]:
+        """One sentence for each constant that is recalled or an estimate, for the report."""
+        return tuple(
+            f"{self.name}: {path} = {number} is {'an estimate' if number.status == 'estimate' else 'recalled'}"
+            + (f": {number.source}" if number.source else "")
+            for path, number in _numbers(self)
+            if number.status in UNSURE
+        )
+
+
+class Fpga(Frozen):
+    """What the device has: DSP slices, 6-input LUTs, flip-flops, RAMB36 and URAM288 blocks; DSPs that one PE takes."""
+
+    device: str
+    dsp: Count
+    lut: Count
+    ff: Count
+    bram36: Count
+    uram: Count
+    dsp_per_pe: Count = Count(1)
+
+
+class FpgaArchitecture(Architecture):
+    """An array of DSP slices on an FPGA."""
+
+    kind: Literal["fpga"]
+    fpga: Fpga
+
+
+def _given(*candidates: Quantity | None) -> Quantity:
+    return next(quantity for quantity in candidates if quantity is not None)
+
+
+def _numbers(part: object, path: str = "") -> Iterator[tuple[str, Quantity | Count]]:
+    """Every number of a model that can carry a source, with its path as the file spells it."""
+    if isinstance(part, Quantity | Count):
+        yield path, part
+    elif isinstance(part, Frozen):
+        for name in type(part).model_fields:
+            yield from _numbers(getattr(part, name), f"{path}.{name}".lstrip("."))
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from _numbers(value, f"{path}.{key}")
+    elif isinstance(part, tuple):
+        for entry in part:
+            yield from _numbers(entry, f"{path}.{getattr(entry, 'name', '')}")

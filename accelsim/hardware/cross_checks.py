@@ -1,0 +1,132 @@
+"""Mistakes in a machine file that no single field can show: contradictions, and more than the device has.
+
+The checks read the plain data and step over what is missing or of the wrong type, which the model reports itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import get_args
+
+from accelsim.errors import did_you_mean
+from accelsim.hardware.architecture import BLOCK_BITS, OFF_CHIP, MemoryKind
+from accelsim.yaml_file import Check, Mistake, Plain
+
+_SIZES = ("size_mib", "size_kib", "size_bytes", "blocks")
+_ENERGIES = ("energy_pj_per_bit", "read_energy_pj_per_bit", "write_energy_pj_per_bit")
+_BANDWIDTHS = ("bandwidth_gb_per_s", "bandwidth_bits_per_cycle")
+_KINDS = frozenset(get_args(MemoryKind))
+_OPERANDS = {"weights", "activations", "partial_sums"}
+
+
+def memory_sizes(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Each memory has exactly one size, and `blocks` only where a block has a known size."""
+    for i, memory in _memories(data):
+        given = [key for key in _SIZES if key in memory]
+        if not given and not _misspelt(memory, _SIZES):
+            yield Mistake(("memories", i), f"needs one size: {', '.join(_SIZES)}")
+        for key in given[1:]:
+            yield Mistake(("memories", i, key), f"a second size; {given[0]} is given already")
+        if "blocks" in given and memory.get("kind") in _KINDS - set(BLOCK_BITS):
+            kinds = " or ".join(BLOCK_BITS)
+            yield Mistake(("memories", i, "blocks"), f"only kind {kinds} comes in blocks, not {memory.get('kind')!r}")
+
+
+def memory_energies(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Each memory has one energy for both directions, or one for each."""
+    for i, memory in _memories(data):
+        split = [key for key in _ENERGIES[1:] if key in memory]
+        if "energy_pj_per_bit" in memory:
+            for key in split:
+                yield Mistake(("memories", i, key), "contradicts energy_pj_per_bit; give one or the other")
+        elif len(split) < 2 and not _misspelt(memory, _ENERGIES):
+            yield Mistake(("memories", i), f"needs {_ENERGIES[0]}, or {_ENERGIES[1]} and {_ENERGIES[2]}")
+
+
+def memory_bandwidths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """A bandwidth is given once; only registers may leave it out."""
+    for i, memory in _memories(data):
+        given = [key for key in _BANDWIDTHS if key in memory]
+        if len(given) > 1:
+            yield Mistake(("memories", i, given[1]), f"a second bandwidth; {given[0]} is given already")
+        if not given and memory.get("kind") in OFF_CHIP | set(BLOCK_BITS) and not _misspelt(memory, _BANDWIDTHS):
+            yield Mistake(("memories", i), "needs bandwidth_gb_per_s or bandwidth_bits_per_cycle")
+
+
+def memory_order(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Names differ; the first memory is off chip and holds everything, and no other is off chip."""
+    first_with: dict[Plain, int] = {}
+    for i, memory in _memories(data):
+        name, kind, holds = memory.get("name"), memory.get("kind"), memory.get("holds")
+        if isinstance(name, str) and first_with.setdefault(name, i) != i:
+            yield Mistake(("memories", i, "name"), f"{name!r} is also the name of memory {first_with[name] + 1}")
+        if kind in _KINDS and (kind in OFF_CHIP) != (i == 0):
+            first = f"the first memory must be off chip ({', '.join(sorted(OFF_CHIP))}), not {kind!r}"
+            later = f"only the first memory may be off chip, not this {kind!r}"
+            yield Mistake(("memories", i, "kind"), first if i == 0 else later)
+        if isinstance(holds, list):
+            held = [operand for operand in holds if isinstance(operand, str)]
+            if len(set(held)) < len(held):
+                yield Mistake(("memories", i, "holds"), "names an operand twice")
+            if i == 0 and not set(held) >= _OPERANDS:
+                yield Mistake(("memories", i, "holds"), f"the first memory must hold {', '.join(sorted(_OPERANDS))}")
+
+
+def unrolling(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Rows and columns run over different dimensions, and the lanes of a format multiply to its rate."""
+    unroll = _mapping(_mapping(data.get("array")).get("unroll"))
+    if "rows" in unroll and unroll["rows"] == unroll.get("cols"):
+        yield Mistake(("array", "unroll", "cols"), f"{unroll['cols']!r} is unrolled across the rows already")
+    for key, entry in _mapping(data.get("formats")).items():
+        lanes = _mapping(_mapping(entry).get("lanes"))
+        rate, counts = _number(_mapping(entry).get("macs_per_cycle_per_pe")), [_number(n) for n in lanes.values()]
+        numbers = [n for n in counts if n is not None]
+        if lanes and rate is not None and len(numbers) == len(counts) and prod(numbers) != rate:
+            what = f"lanes multiply to {prod(numbers):g}, but macs_per_cycle_per_pe is {rate:g}"
+            yield Mistake(("formats", key, "lanes"), what)
+
+
+def fits_the_device(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """The array's DSPs, the memories' blocks and the registers' flip-flops exist on the device."""
+    array, device = _mapping(data.get("array")), _mapping(data.get("fpga"))
+    rows, cols = _number(array.get("rows")), _number(array.get("cols"))
+    each, dsp = _number(device.get("dsp_per_pe", 1)), _number(device.get("dsp"))
+    if None not in (rows, cols, each, dsp) and (rows or 0) * (cols or 0) * (each or 0) > (dsp or 0):
+        need = f"{rows:g} x {cols:g} PEs x {each:g} DSP = {(rows or 0) * (cols or 0) * (each or 0):g} DSP"
+        yield Mistake(("array", "rows"), f"{need}, but {device.get('device', 'the device')} has {dsp:g}")
+    for kind in BLOCK_BITS:
+        yield from _blocks_fit(data, kind, _number(device.get(kind)), str(device.get("device", "the device")))
+
+
+def _blocks_fit(data: Mapping[str, Plain], kind: str, available: float | None, device: str) -> Iterator[Mistake]:
+    asked = 0.0
+    for i, memory in _memories(data):
+        blocks = _number(memory.get("blocks")) if memory.get("kind") == kind else None
+        asked += blocks or 0
+        if blocks is not None and available is not None and asked > available:
+            so_far = f"{blocks:g} {kind}" if asked == blocks else f"{asked:g} {kind} with the memories before it"
+            yield Mistake(("memories", i, "blocks"), f"{so_far}, but {device} has {available:g}")
+
+
+def _memories(data: Mapping[str, Plain]) -> Iterator[tuple[int, dict[str, Plain]]]:
+    memories = data.get("memories")
+    if isinstance(memories, list):
+        yield from ((i, memory) for i, memory in enumerate(memories) if isinstance(memory, dict))
+
+
+def _misspelt(memory: Mapping[str, Plain], wanted: tuple[str, ...]) -> bool:
+    """Whether a key of the memory is a wanted one with a slip in it, which the model reports as such."""
+    return any(key not in wanted and did_you_mean(key, wanted) for key in memory)
+
+
+def _mapping(value: Plain) -> dict[str, Plain]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Plain) -> float | None:
+    """The number in `12` or `{value: 12, ...}`; None for anything else, and for what is out of range anyway."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+
+
+STRUCTURE: tuple[Check, ...] = (memory_sizes, memory_energies, memory_bandwidths, memory_order, unrolling)

@@ -1,0 +1,146 @@
+"""Each contradiction gives exactly one line, at the line of the file where it stands."""
+
+from pathlib import Path
+
+import pytest
+
+from accelsim.errors import LocatedErrors
+from accelsim.hardware.load import load_architecture
+
+MACHINE = """\
+schema: accelsim/hardware/1
+name: small
+kind: fpga
+sources: [made up for a test]
+clock_mhz: 100
+technology: {node_nm: 28, vdd_v: 1.0}
+memories:
+  - name: ddr
+    kind: ddr4
+    size_mib: 1
+    bandwidth_gb_per_s: 1.6
+    energy_pj_per_bit: 10
+  - name: bram
+    kind: bram36
+    blocks: 4
+    bandwidth_bits_per_cycle: 72
+    energy_pj_per_bit: 0.2
+  - name: sums
+    kind: flip_flop
+    size_bytes: 64
+    holds: [partial_sums]
+    energy_pj_per_bit: 0.01
+array:
+  rows: 2
+  cols: 4
+  unroll: {rows: in_channels, cols: out_channels}
+transposed_conv: phase
+formats:
+  int8: {macs_per_cycle_per_pe: 2, lanes: {out_channels: 2}, energy_pj: 1}
+fpga: {device: tiny, dsp: 8, lut: 100, ff: 200, bram36: 4, uram: 1}
+static_power_w: 0.1
+"""
+
+
+def complaints(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "small.yaml"
+    file.write_text(text)
+    try:
+        load_architecture(str(file))
+    except LocatedErrors as error:
+        return [str(p).removeprefix(f"{tmp_path}/small.yaml:") for p in error.problems]
+    return []
+
+
+def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
+    assert complaints(tmp_path, MACHINE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("    size_mib: 1\n", "", "8: memories.ddr: needs one size: size_mib, size_kib, size_bytes, blocks"),
+        ("size_mib: 1\n", "size_mib: 1\n    size_kib: 9\n", "11: memories.ddr.size_kib: a second size; size_mib is g"),
+        ("size_mib: 1\n", "size_mb: 1\n", "10: memories.ddr.size_mb: unknown key (did you mean 'size_mib'?)"),
+        ("size_mib: 1\n", "blocks: 1\n", "10: memories.ddr.blocks: only kind bram36 or uram comes in blocks, not 'dd"),
+        ("    energy_pj_per_bit: 10\n", "", "8: memories.ddr: needs energy_pj_per_bit, or read_energy_pj_per_bit and"),
+        ("energy_pj_per_bit: 10\n", "read_energy_pj_per_bit: 1\n", "8: memories.ddr: needs energy_pj_per_bit, or rea"),
+        ("energy_pj_per_bit: 10\n", "energy_pj_per_bitt: 1\n", "12: memories.ddr.energy_pj_per_bitt: unknown key (di"),
+        (
+            "energy_pj_per_bit: 10\n",
+            "energy_pj_per_bit: 10\n    read_energy_pj_per_bit: 1\n",
+            "13: memories.ddr.read_energy_pj_per_bit: contradicts energy_pj_per_bit; give one or the other",
+        ),
+        ("    bandwidth_gb_per_s: 1.6\n", "", "8: memories.ddr: needs bandwidth_gb_per_s or bandwidth_bits_per_cycle"),
+        ("bandwidth_gb_per_s: 1.6\n", "bandwith_gb_per_s: 1\n", "11: memories.ddr.bandwith_gb_per_s: unknown key (di"),
+        (
+            "bandwidth_gb_per_s: 1.6\n",
+            "bandwidth_gb_per_s: 1.6\n    bandwidth_bits_per_cycle: 8\n",
+            "12: memories.ddr.bandwidth_bits_per_cycle: a second bandwidth; bandwidth_gb_per_s is given already",
+        ),
+        ("name: sums", "name: bram", "18: memories.bram.name: 'bram' is also the name of memory 2"),
+        ("kind: ddr4", "kind: flip_flop", "9: memories.ddr.kind: the first memory must be off chip (ddr3, ddr4, hbm2"),
+        ("kind: flip_flop", "kind: ddr3\n    bandwidth_gb_per_s: 1", "19: memories.sums.kind: only the first memory"),
+        ("kind: ddr4", "kind: dddr4", "9: memories.ddr.kind: 'dddr4' is not one of: ddr3, ddr4, lpddr4, hbm2, bram36"),
+        ("size_mib: 1\n", "size_mib: 1\n    holds: [weights]\n", "11: memories.ddr.holds: the first memory must hold"),
+        ("holds: [partial_sums]", "holds: [weights, weights]", "21: memories.sums.holds: names an operand twice"),
+        (
+            "holds: [partial_sums]",
+            "holds: [weight]",
+            "21: memories.sums.holds.0: 'weight' is not one of: weights, acti",
+        ),
+        ("cols: out_channels}", "cols: in_channels}", "26: array.unroll.cols: 'in_channels' is unrolled across the r"),
+        ("lanes: {out_channels: 2}", "lanes: {out_channels: 4}", "29: formats.int8.lanes: lanes multiply to 4, but m"),
+        ("lanes: {out_channels: 2}", "lanes: {out_chanels: 2}", "29: formats.int8.lanes.out_chanels: 'out_chanels' i"),
+        ("  int8:", "  int8z:", "29: formats.int8z: should be spelled int8 (both operands) or int4xint8"),
+        ("rows: 2", "rows: 3", "24: array.rows: 3 x 4 PEs x 1 DSP = 12 DSP, but tiny has 8"),
+        ("dsp: 8", "dsp: 8, dsp_per_pe: 2", "24: array.rows: 2 x 4 PEs x 2 DSP = 16 DSP, but tiny has 8"),
+        ("blocks: 4", "blocks: 5", "15: memories.bram.blocks: 5 bram36, but tiny has 4"),
+        ("blocks: 4", "blocks: {value: 5, source: x}", "15: memories.bram.blocks: 5 bram36, but tiny has 4"),
+        ("sources: [made up for a test]", "sources: []", "4: sources: must not be empty (at least 1)"),
+        ("sources: [made up for a test]\n", "", "1: sources: missing"),
+        ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga (did you mean 'fpga'?)"),
+        ("clock_mhz: 100", "clock_mhz: 0", "5: clock_mhz: must be greater than 0, not 0"),
+        ("clock_mhz: 100", "clock_mhz: {value: 1, low: 2}", "5: clock_mhz: needs low <= value <= high, not 2, 1, 1"),
+        ("clock_mhz: 100", "clock_mhz: -5", "5: clock_mhz: must be at least 0, not -5"),
+        ("clock_mhz: 100", "clock_mhz: fast", "5: clock_mhz: should be a number, or a mapping with value, low, high,"),
+        ("clock_mhz: 100", "clock_mhz: {value: 1, vdd: 2}", "5: clock_mhz.vdd: unknown key; allowed: value, low, hig"),
+        ("schema: accelsim/hardware/1", "schema: accelsim/hardware/2", "1: schema: 'accelsim/hardware/2' is not one"),
+        ("dsp: 8", "dsp: 8.5", "30: fpga.dsp: should be a whole number, or a mapping with value, source, status, not"),
+        ("fpga: {", "fpgas: {", "30: fpgas: unknown key (did you mean 'fpga'?)"),
+        ("name: small", "name: a.b", "2: name: should be a name of letters, digits, _ and -, not 'a.b'"),
+    ],
+)
+def test_each_mistake_is_one_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert MACHINE.count(old) == 1
+    (only,) = complaints(tmp_path, MACHINE.replace(old, new))
+    assert only.startswith(expected)
+
+
+def test_two_memories_together_are_too_many(tmp_path: Path) -> None:
+    second = "  - {name: more, kind: bram36, blocks: 3, bandwidth_bits_per_cycle: 72, energy_pj_per_bit: 0.2}\n"
+    text = MACHINE.replace("blocks: 4", "blocks: 2").replace("  - name: sums\n", second + "  - name: sums\n")
+    (only,) = complaints(tmp_path, text)
+    assert only == "18: memories.more.blocks: 5 bram36 with the memories before it, but tiny has 4"
+
+
+def test_mistakes_of_all_sorts_come_together_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = MACHINE.replace("clock_mhz: 100", "clock_mhz: -1").replace("blocks: 4", "blocks: 9")
+    text = text.replace("rows: 2", "rows: 20").replace("transposed_conv: phase", "transposed_conv: phases")
+    assert [line.split(": ")[:2] for line in complaints(tmp_path, text)] == [
+        ["5", "clock_mhz"],
+        ["15", "memories.bram.blocks"],
+        ["24", "array.rows"],
+        ["27", "transposed_conv"],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["reram", "", "7"])
+def test_a_kind_that_is_not_there_yet_says_what_is(tmp_path: Path, kind: str) -> None:
+    text = MACHINE.replace("kind: fpga", f"kind: {kind}").replace("fpga: {device", "other: {device")
+    (only,) = complaints(tmp_path, text)
+    assert only.startswith("3: kind: ") and only.endswith("is not one of: fpga")
+
+
+def test_a_file_of_another_sort_says_what_it_lacks(tmp_path: Path) -> None:
+    assert complaints(tmp_path, "title: x\n") == ["1: kind: missing; one of: fpga"]
