@@ -110,6 +110,7 @@ class _Loader(_SafeLoader):
 
 
 _TAG = "tag:yaml.org,2002:"
+_DEEPEST = 100
 _PLAIN_TAGS = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "seq", "map"))
 _INT = re.compile(r"[-+]?[0-9][0-9_]*$|0x[0-9a-fA-F_]+$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
@@ -133,6 +134,11 @@ def _text(origin: str) -> str:
 
 
 def _root(text: str) -> yaml.Node | None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):  # composing recurses, in C without a limit; events do not
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise RecursionError
     loader = _Loader(text)
     try:
         return loader.get_single_node()
