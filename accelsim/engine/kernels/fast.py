@@ -1,0 +1,125 @@
+"""The compiled counterpart of `ReferenceKernel`."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.engine.kernels.packing import PackedLayer, PackedPhase, pack_layer
+from accelsim.engine.kernels.windows import Epilogue, Int16s, Int64s, run_windows
+from accelsim.engine.linear_kernel import Array, Integers, affine_of, integers_of
+from accelsim.errors import AccelsimError
+from accelsim.formats.requantize import Requantization
+from accelsim.ir.ops import Dense, Linear, Shape
+from accelsim.ir.program import Encoding, LinearLayer
+
+_Key = tuple[int, Linear, Shape, int, int]
+
+
+class FastKernel:
+    """Compiled kernels behind the `LinearKernel` interface, bit-identical to `ReferenceKernel`.
+
+    Weights are packed the first time a layer runs and kept, with their codes, for as long as this object lives.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        """Work is split over `threads` threads; results do not depend on it. Raises AccelsimError below 1."""
+        if threads < 1:
+            raise AccelsimError(f"threads={threads}: expected 1 or more")
+        self._threads = threads
+        self._packed: dict[_Key, tuple[NDArray[Any], PackedLayer]] = {}
+
+    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
+        """See `LinearKernel`."""
+        packed = self._pack(op, x, layer)
+        sums = np.empty((len(x), *packed.out_shape), np.int64)
+        nothing = np.zeros(len(integers_of(layer).bias), np.int64)
+        unscaled = Requantization(nothing, nothing + 1)
+        self._run(packed, op, x, zero_point, layer, unscaled, (0, 0, 0), sums.reshape(-1), np.empty(0, np.int16))
+        return sums
+
+    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+        """See `LinearKernel`. Codes come in the dtype of the output format."""
+        packed = self._pack(op, x, layer)
+        constants = integers_of(layer).requantization
+        format, scaling = affine_of(out)
+        assert constants is not None
+        low = max(format.low, scaling.zero_point) if relu else format.low
+        clamp = scaling.zero_point, low, format.high
+        codes = np.empty((len(x), *packed.out_shape), np.int16)
+        self._run(packed, op, x, zero_point, layer, constants, clamp, np.empty(0, np.int64), codes.reshape(-1))
+        return codes.astype(format.dtype, copy=False)
+
+    def _pack(self, op: Linear, x: Array, layer: LinearLayer) -> PackedLayer:
+        codes, accumulator = integers_of(layer).codes, layer.accumulator
+        assert accumulator is not None
+        reach = 1 << 7 if x.dtype == np.int8 else 1 << 15
+        key = id(codes), op, x.shape[1:], reach, accumulator.bits
+        if key not in self._packed:
+            # the codes are kept too: their id stays theirs as long as they live
+            self._packed[key] = codes, pack_layer(op, x.shape[1:], codes, reach, accumulator.bits <= 32)
+        return self._packed[key][1]
+
+    def _run(
+        self,
+        packed: PackedLayer,
+        op: Linear,
+        x: Array,
+        zero_point: int,
+        layer: LinearLayer,
+        constants: Requantization,
+        clamp: tuple[int, int, int],
+        sums: Int64s,
+        codes: Int16s,
+    ) -> None:
+        assert layer.accumulator is not None
+        image = padded_image(op, packed, x, zero_point).reshape(-1)
+        multiplier, shift = constants.multiplier.astype(np.int64), constants.shift.astype(np.int64)
+        tasks = []
+        for phase in packed.phases:
+            # windows hold codes, not codes minus zero point: the difference is a constant of each channel
+            bias = integers_of(layer).bias - zero_point * phase.weight_sums
+            epilogue = Epilogue(bias, 64 - layer.accumulator.bits, multiplier, shift, *clamp)
+            for first, last in _shares(len(x) * phase.grid.pixels, self._threads):
+                tasks.append((phase, epilogue, first, last))
+
+        def run(task: tuple[PackedPhase, Epilogue, int, int]) -> None:
+            phase, epilogue, first, last = task
+            run_windows(
+                first,
+                last,
+                image,
+                phase.weights,
+                packed.block,
+                phase.starts,
+                phase.lengths,
+                phase.grid,
+                epilogue,
+                sums,
+                codes,
+            )
+
+        if self._threads == 1:
+            for task in tasks:
+                run(task)
+        else:
+            with ThreadPoolExecutor(self._threads) as pool:
+                list(pool.map(run, tasks))
+
+
+def padded_image(op: Linear, packed: PackedLayer, x: Array, zero_point: int) -> Int16s:
+    """Codes `[N, H, W, C]` with the zero point around them: real zeros."""
+    channels, height, width = packed.image
+    if isinstance(op, Dense):
+        return x.astype(np.int16, order="C").reshape(len(x), height, width, channels)
+    (top, bottom), (left, right) = packed.padding
+    padded = np.full((len(x), top + height + bottom, left + width + right, channels), zero_point, np.int16)
+    padded[:, top : top + height, left : left + width] = x.transpose(0, 2, 3, 1)
+    return padded
+
+
+def _shares(total: int, parts: int) -> list[tuple[int, int]]:
+    cuts = [total * i // parts for i in range(parts + 1)]
+    return [(a, b) for a, b in pairwise(cuts) if a < b]
