@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from accelsim.errors import AccelsimError
+from accelsim.quality.pixels import to_pixels
 from accelsim.training.checkpoint import load_checkpoint, save_checkpoint
 from accelsim.training.ema import Ema
 
@@ -189,7 +190,7 @@ def save_grid(images: NDArray[np.float32], path: Path, columns: int = 8) -> None
     """Images `[N, H, W, C]` in [-1, 1] as one PNG, each pixel drawn 2x2."""
     from PIL import Image
 
-    pixels = np.clip(np.floor((images + 1) * 127.5 + 0.5), 0, 255).astype(np.uint8)
+    pixels = to_pixels(images)
     rows = len(pixels) // columns
     height, width, channels = pixels.shape[1:]
     tiles = pixels[: rows * columns].reshape(rows, columns, height, width, channels).transpose(0, 2, 1, 3, 4)

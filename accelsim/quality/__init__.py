@@ -1,0 +1,1 @@
+"""How good the images are: against the float generator on the same latents, and against real images."""
