@@ -1,0 +1,1 @@
+"""What a mapped program costs: energy, latency, resources."""
