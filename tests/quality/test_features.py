@@ -54,7 +54,7 @@ def test_features_are_of_the_normalised_image_in_order() -> None:
 
 
 def test_distance_to_the_reference() -> None:
-    shifted = expected_features(SAMPLES) + [3, 4]
+    shifted = expected_features(SAMPLES) + np.array([3, 4])
     network = mean_colour_network(statistics_of(shifted))
     distance = distance_to_reference(network, SAMPLES)
     assert distance.value == pytest.approx(25, abs=1e-4)
