@@ -1,0 +1,252 @@
+"""The whole program on the machine: the memory plan first, then a mapping for each layer in what room it leaves.
+
+A layer's working room is the least of a few shares of the on-chip memory in which its best mapping is nearly as good
+as with all of it; the plan keeps tensors and pins weights in the rest. Weights that are pinned whole are loaded once
+per batch before the layer; weights that are pinned in part stream through the working room in the first batch, and
+their pinned bytes are not fetched again in later ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from accelsim.errors import DoesNotFit
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.machine import on_chip_memory
+from accelsim.mapping.mapper import Mapping, best_mapping
+from accelsim.mapping.residency import MemoryPlan, Step, plan
+from accelsim.mapping.score import Goal
+from accelsim.mapping.tasks import Task, Tasks
+from accelsim.mapping.traffic import Traffic
+
+WORK_SHARES = (1 / 32, 1 / 8, 1 / 2)
+"""Shares of the on-chip memory tried as working room, before all of it."""
+NEARLY_AS_GOOD = 1.01
+REPLANS = 3
+"""Times the plan is made at most, each time with more room for the layers that came out worse than planned."""
+
+
+@dataclass(frozen=True)
+class ScheduleOptions:
+    """goal: what each mapping minimises. residency: whether tensors and weights may stay on chip between layers."""
+
+    goal: Goal = "energy"
+    residency: bool = True
+
+
+@dataclass(frozen=True)
+class ScheduledStep:
+    """One step as it runs in the first batch: its mapping (None where it only streams) and all that it moves."""
+
+    task: Task
+    mapping: Mapping | None
+    traffic: tuple[Traffic, ...]
+    cycles: int
+    latency_cycles: float
+    weight_reads: int
+    """Times a batch reads all weights from off chip when they are not pinned."""
+    saved_bits: int
+    """Off-chip weight bits that a later batch does not read again."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps in order and the memory plan that they keep to."""
+
+    steps: tuple[ScheduledStep, ...]
+    plan: MemoryPlan
+    on_chip: str
+    tasks: Tasks
+
+
+def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOptions) -> Schedule:
+    """Schedule every step.
+
+    Raises:
+        DoesNotFit: a layer that no mapping fits; names the layer and the memory.
+    """
+    on_chip = on_chip_memory(machine)
+    capacity = machine.memory(on_chip).size_bits // 8
+    steps = tuple(_plan_step(task, on_chip, capacity, options) for task in work.steps)
+    best: Schedule | None = None
+    for _ in range(REPLANS):
+        made = _scheduled(work, steps, machine, batch, on_chip, options)
+        if best is None or _later_batches_pj(made, machine) < _later_batches_pj(best, machine):
+            best = made
+        wider = _wider_rooms(made, steps, machine, options)
+        if wider == steps:
+            break
+        steps = wider
+    assert best is not None
+    return best
+
+
+def _scheduled(
+    work: Tasks, steps: tuple[Step, ...], machine: Architecture, batch: int, on_chip: str, options: ScheduleOptions
+) -> Schedule:
+    keep = options.residency
+    capacity = machine.memory(on_chip).size_bits // 8
+    kept = plan(steps, work.sizes, work.outputs, capacity, batch=batch, keep_activations=keep, pin_weights=keep)
+    seen: set[str] = set()
+    made = {task.writes for task in work.steps}
+    scheduled = []
+    for index, task in enumerate(work.steps):
+        there = frozenset(t for t in kept.resident if t in made or t in seen)
+        scheduled.append(_schedule_step(index, task, kept, there, on_chip, machine, batch, work.outputs, options))
+        seen.update(task.reads)
+    return Schedule(tuple(scheduled), kept, on_chip, work)
+
+
+def _later_batches_pj(made: Schedule, machine: Architecture) -> float:
+    """Energy of all traffic of a batch that finds the pinned weights in place, pJ."""
+    price = {
+        memory.name: (memory.read_energy_j_per_bit.value * 1e12, memory.write_energy_j_per_bit.value * 1e12)
+        for memory in machine.memories
+    }
+    total = 0.0
+    for step in made.steps:
+        total += sum(r.read_bits * price[r.memory][0] + r.write_bits * price[r.memory][1] for r in step.traffic)
+        total -= step.saved_bits * (price[machine.memories[0].name][0] + price[made.on_chip][1])
+    return total
+
+
+def _wider_rooms(
+    made: Schedule, steps: tuple[Step, ...], machine: Architecture, options: ScheduleOptions
+) -> tuple[Step, ...]:
+    """The steps; one that reads weights more often than once gets the room that it would take were nothing pinned."""
+    wider = []
+    for index, (step, done) in enumerate(zip(steps, made.steps, strict=True)):
+        if done.mapping is None or done.weight_reads <= 1:
+            wider.append(step)
+            continue
+        problem, resident = done.mapping.problem, made.plan.resident_bytes[index]
+        level = done.mapping.hierarchy.level(made.on_chip)
+        free = best_mapping(problem, done.mapping.hierarchy.reserve(made.on_chip, resident), options.goal)
+        room = -(-free.costs.used_bits[level] // 8) - resident
+        wider.append(replace(step, work_bytes=max(step.work_bytes, room), weight_reads=_weight_reads(free)))
+    return tuple(wider)
+
+
+def _named(task: Task, find: Callable[[], Mapping]) -> Mapping:
+    try:
+        return find()
+    except DoesNotFit as error:
+        raise DoesNotFit(f"layer {task.node.name}: {error.args[0]}", error.hint) from None
+
+
+def _plan_step(task: Task, on_chip: str, capacity: int, options: ScheduleOptions) -> Step:
+    held = task.weight_bytes + task.constant_bytes
+    if task.problem is None or task.hierarchy is None:
+        return Step(task.node.name, task.reads, (task.writes,), held)
+    room, reads = _working_room(task, task.hierarchy, on_chip, capacity, options.goal)
+    return Step(task.node.name, task.reads, (task.writes,), held, room, reads)
+
+
+def _working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int, goal: Goal) -> tuple[int, int]:
+    """(bytes on chip, times the weights are read) of the least room that is nearly as good as the whole memory."""
+    problem = task.problem
+    assert problem is not None
+    inside = hierarchy.resident("IO", on_chip)
+    level = inside.level(on_chip)
+    best = _named(task, lambda: best_mapping(problem, inside, goal))
+    for share in WORK_SHARES:
+        try:
+            mapping = best_mapping(problem, inside.reserve(on_chip, int(capacity * (1 - share))), goal)
+        except DoesNotFit:
+            continue
+        if mapping.energy_pj <= NEARLY_AS_GOOD * best.energy_pj:
+            reserved = 8 * int(capacity * (1 - share))
+            return -(-(mapping.costs.used_bits[level] - reserved) // 8), _weight_reads(mapping)
+    return min(-(-best.costs.used_bits[level] // 8), capacity), _weight_reads(best)
+
+
+def _weight_reads(mapping: Mapping) -> int:
+    moved = sum(t.parent_reads for t in mapping.transfers if t.operand == "W" and t.parent == 0)
+    return max(1, round(moved / mapping.nest.problem.words["W"]))
+
+
+def _schedule_step(
+    index: int,
+    task: Task,
+    kept: MemoryPlan,
+    there: frozenset[str],
+    on_chip: str,
+    machine: Architecture,
+    batch: int,
+    outputs: frozenset[str],
+    options: ScheduleOptions,
+) -> ScheduledStep:
+    if task.problem is None or task.hierarchy is None:
+        return _stream(task, there, outputs, on_chip, machine, batch)
+    problem = task.problem
+    pinned = kept.pinned_bytes[index]
+    whole = options.residency and pinned >= task.weight_bytes + task.constant_bytes
+    stays = "W" if whole else ""
+    stays += "I" if task.reads[0] in there else ""
+    stays += "O" if task.writes in there and task.writes not in outputs else ""
+    hierarchy = task.hierarchy.resident(stays, on_chip) if stays else task.hierarchy
+    hierarchy = hierarchy.reserve(on_chip, kept.reserved_bytes(index))
+    mapping = _named(task, lambda: best_mapping(problem, hierarchy, options.goal))
+    level = hierarchy.level(on_chip)
+    loaded = task.constant_bytes + (task.weight_bytes if whole else 0)
+    traffic = (*mapping.traffic, *_load(8 * loaded, 8 * task.constant_bytes, machine, level))
+    reads = 1 if whole else _weight_reads(mapping)
+    saved = 8 * (
+        loaded
+        if whole
+        else min(pinned, task.weight_bytes) * reads + min(max(pinned - task.weight_bytes, 0), task.constant_bytes)
+    )
+    latency = mapping.latency_cycles + _transfer_cycles(8 * loaded, machine)
+    return ScheduledStep(task, mapping, traffic, mapping.cycles, latency, reads, saved)
+
+
+def _load(bits: int, constant_bits: int, machine: Architecture, level: int) -> tuple[Traffic, ...]:
+    """Weights and constants brought on chip once before a layer, and the constants read once by it."""
+    outer, inner = machine.memories[0].name, machine.memories[level].name
+    return (
+        Traffic(0, outer, "weights", read_bits=bits),
+        Traffic(level, inner, "weights", read_bits=constant_bits, write_bits=bits),
+    )
+
+
+def _transfer_cycles(bits: int, machine: Architecture) -> float:
+    bandwidth = machine.memories[0].bits_per_cycle(machine.clock_hz)
+    return bits / bandwidth
+
+
+def _stream(
+    task: Task, there: frozenset[str], outputs: frozenset[str], on_chip: str, machine: Architecture, batch: int
+) -> ScheduledStep:
+    """An operator without MACs: every element through once, one per array column and cycle."""
+    level = [memory.name for memory in machine.memories].index(on_chip)
+    outer = machine.memories[0].name
+    traffic = [*_load(8 * task.constant_bytes, 8 * task.constant_bytes, machine, level)]
+    offchip = 8 * task.constant_bytes
+    for name, elements, bits in zip(task.reads, task.read_elements, task.read_bits, strict=True):
+        moved = batch * elements * bits
+        traffic.append(Traffic(level, on_chip, "inputs", read_bits=moved, write_bits=0 if name in there else moved))
+        if name not in there:
+            traffic.append(Traffic(0, outer, "inputs", read_bits=moved))
+            offchip += moved
+    moved = batch * task.write_elements * task.write_bits
+    leaves = task.writes not in there or task.writes in outputs
+    traffic.append(Traffic(level, on_chip, "outputs", read_bits=moved if leaves else 0, write_bits=moved))
+    if leaves:
+        traffic.append(Traffic(0, outer, "outputs", write_bits=moved))
+        offchip += moved
+    cycles = -(-batch * max(*task.read_elements, task.write_elements) // int(machine.array.cols))
+    latency = max(float(cycles), _transfer_cycles(offchip, machine))
+    return ScheduledStep(task, None, tuple(traffic), cycles, latency, 1, 0)
+
+
+def merged_traffic(rows: tuple[Traffic, ...]) -> tuple[Traffic, ...]:
+    """One row per memory and kind of data."""
+    total: dict[tuple[int, str], Traffic] = {}
+    for row in rows:
+        seen = total.get((row.level, row.kind))
+        total[row.level, row.kind] = (
+            row
+            if seen is None
+            else replace(seen, read_bits=seen.read_bits + row.read_bits, write_bits=seen.write_bits + row.write_bits)
+        )
+    return tuple(total[key] for key in sorted(total))

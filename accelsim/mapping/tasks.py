@@ -1,0 +1,140 @@
+"""The stored steps of a program on a machine: what each reads, writes and holds, before anything is scheduled.
+
+A view (reshape, slice, pad) is an address computation on its source: it is no step, and its tensor is its source's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import get_args
+
+from accelsim.formats.requantize import CONSTANT_BYTES
+from accelsim.formats.text import NumberFormat
+from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.ir.graph import Graph, Node
+from accelsim.ir.ops import ChannelAffine, Linear
+from accelsim.ir.parameters import parameter_shapes
+from accelsim.ir.program import Program, shares_encoding
+from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.layer_problem import LayerProblem
+from accelsim.mapping.machine import machine_hierarchy, transposed_form
+from accelsim.mapping.operators import layer_problem
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step for one batch. `problem` and `hierarchy` only where it multiplies; bits are widths per word."""
+
+    node: Node
+    reads: tuple[str, ...]
+    writes: str
+    weight_bytes: int
+    """Weight codes alone."""
+    constant_bytes: int
+    """Bias, requantization multipliers and shifts; scale and shift of a channel affine."""
+    read_elements: tuple[int, ...]
+    """Per sample, of each input."""
+    write_elements: int
+    read_bits: tuple[int, ...]
+    write_bits: int
+    problem: LayerProblem | None
+    hierarchy: Hierarchy | None
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """All steps in order, the bytes of each stored tensor for one sample, and the tensors that leave the network."""
+
+    steps: tuple[Task, ...]
+    sizes: Mapping[str, int]
+    outputs: frozenset[str]
+    assumptions: tuple[str, ...]
+
+
+def stored_as(graph: Graph) -> dict[str, str]:
+    """Value -> the tensor that holds it: itself, or the source that it is a view of."""
+    tensors = {value.name: value.name for value in graph.inputs}
+    for node in graph.nodes:
+        view = shares_encoding(node)
+        tensors[node.name] = tensors[node.inputs[0]] if view else node.name
+    return tensors
+
+
+def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoFormat:
+    """The steps of a program, or why the machine has no cost for its formats."""
+    graph, tensors = program.graph, stored_as(program.graph)
+    steps: list[Task] = []
+    assumptions: list[str] = []
+    for node in graph.nodes:
+        if shares_encoding(node):
+            continue
+        if not isinstance(node.op, get_args(Linear)):
+            steps.append(_task(program, node, tensors, None, None))
+            continue
+        layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
+        floating = program.precision.is_float
+        match = machine.format_for(layer.weights.bits, source.bits, floating)
+        if isinstance(match, NoFormat):
+            return match
+        if match.assumption and match.assumption not in assumptions:
+            assumptions.append(match.assumption)
+        assert layer.accumulator is not None
+        output_bits = program.encodings[node.name].format.bits
+        hierarchy = machine_hierarchy(
+            machine, match, layer.weights.bits, source.bits, layer.accumulator.bits, output_bits
+        )
+        problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
+        steps.append(_task(program, node, tensors, problem, hierarchy))
+    sizes = {
+        name: tensor_bytes(prod(graph.shapes[name]), program.encodings[name].format) for name in set(tensors.values())
+    }
+    outputs = frozenset(tensors[name] for name in graph.outputs)
+    return Tasks(tuple(steps), sizes, outputs, tuple(assumptions))
+
+
+def tensor_bytes(elements: int, format: NumberFormat) -> int:
+    """Bytes of a tensor packed at its own width."""
+    return -(-elements * format.bits // 8)
+
+
+def _task(
+    program: Program,
+    node: Node,
+    tensors: Mapping[str, str],
+    problem: LayerProblem | None,
+    hierarchy: Hierarchy | None,
+) -> Task:
+    shapes, encodings = program.graph.shapes, program.encodings
+    return Task(
+        node=node,
+        reads=tuple(tensors[name] for name in node.inputs),
+        writes=node.name,
+        weight_bytes=weight_bytes(program, node),
+        constant_bytes=constant_bytes(program, node),
+        read_elements=tuple(prod(shapes[name]) for name in node.inputs),
+        write_elements=prod(shapes[node.name]),
+        read_bits=tuple(encodings[name].format.bits for name in node.inputs),
+        write_bits=encodings[node.name].format.bits,
+        problem=problem,
+        hierarchy=hierarchy,
+    )
+
+
+def weight_bytes(program: Program, node: Node) -> int:
+    """Bytes of the weight codes of one layer, packed at their width; 0 where it has none."""
+    layer = program.linear.get(node.name)
+    return 0 if layer is None else tensor_bytes(prod(parameter_shapes(node.op)["weight"]), layer.weights)
+
+
+def constant_bytes(program: Program, node: Node) -> int:
+    """Bytes per layer that are not weights: per channel a bias as wide as the accumulator and the requantization."""
+    if isinstance(node.op, ChannelAffine):
+        return 8 * node.op.channels  # scale and shift as 32-bit words
+    layer = program.linear.get(node.name)
+    if layer is None:
+        return 0
+    channels = program.graph.shapes[node.name][-1 if len(program.graph.shapes[node.name]) != 3 else 0]
+    if layer.accumulator is None:
+        return 4 * channels if "bias" in parameter_shapes(node.op) else 0
+    return channels * (layer.accumulator.bits // 8 + CONSTANT_BYTES)
