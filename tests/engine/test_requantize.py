@@ -1,6 +1,5 @@
 """The compiled requantization of one sum against Python integers of any size."""
 
-import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

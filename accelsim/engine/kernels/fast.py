@@ -1,13 +1,14 @@
 """The compiled counterpart of `ReferenceKernel`."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.packing import PackedLayer, PackedPhase, pack_layer
+from accelsim.engine.kernels.packing import PackedLayer, pack_layer
 from accelsim.engine.kernels.windows import Epilogue, Int16s, Int64s, run_windows
 from accelsim.engine.linear_kernel import Array, Integers, affine_of, integers_of
 from accelsim.errors import AccelsimError
@@ -15,6 +16,7 @@ from accelsim.formats.requantize import Requantization
 from accelsim.ir.ops import Dense, Linear, Shape
 from accelsim.ir.program import Encoding, LinearLayer
 
+_NO_SUMS, _NO_CODES = np.empty(0, np.int64), np.empty(0, np.int16)
 _Key = tuple[int, Linear, Shape, int, int]
 
 
@@ -32,24 +34,26 @@ class FastKernel:
         self._packed: dict[_Key, tuple[NDArray[Any], PackedLayer]] = {}
 
     def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
-        """See `LinearKernel`."""
+        """See `LinearKernel`. x holds int8 or int16 codes."""
         packed = self._pack(op, x, layer)
         sums = np.empty((len(x), *packed.out_shape), np.int64)
-        nothing = np.zeros(len(integers_of(layer).bias), np.int64)
-        unscaled = Requantization(nothing, nothing + 1)
-        self._run(packed, op, x, zero_point, layer, unscaled, (0, 0, 0), sums.reshape(-1), np.empty(0, np.int16))
+        unused = np.ones(len(integers_of(layer).bias), np.int64)
+        scale = _Scale(Requantization(unused, unused), 0, 0, 0)
+        image, epilogues = _padded(op, packed, x, zero_point), _epilogues(packed, zero_point, layer, scale)
+        self._run(image, packed, epilogues, sums, _NO_CODES)
         return sums
 
     def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
-        """See `LinearKernel`. Codes come in the dtype of the output format."""
+        """See `LinearKernel`. x holds int8 or int16 codes; the result has the dtype of the output format."""
         packed = self._pack(op, x, layer)
         constants = integers_of(layer).requantization
         format, scaling = affine_of(out)
         assert constants is not None
         low = max(format.low, scaling.zero_point) if relu else format.low
-        clamp = scaling.zero_point, low, format.high
         codes = np.empty((len(x), *packed.out_shape), np.int16)
-        self._run(packed, op, x, zero_point, layer, constants, clamp, np.empty(0, np.int64), codes.reshape(-1))
+        scale = _Scale(constants, scaling.zero_point, low, format.high)
+        image, epilogues = _padded(op, packed, x, zero_point), _epilogues(packed, zero_point, layer, scale)
+        self._run(image, packed, epilogues, _NO_SUMS, codes)
         return codes.astype(format.dtype, copy=False)
 
     def _pack(self, op: Linear, x: Array, layer: LinearLayer) -> PackedLayer:
@@ -62,54 +66,43 @@ class FastKernel:
             self._packed[key] = codes, pack_layer(op, x.shape[1:], codes, reach, accumulator.bits <= 32)
         return self._packed[key][1]
 
-    def _run(
-        self,
-        packed: PackedLayer,
-        op: Linear,
-        x: Array,
-        zero_point: int,
-        layer: LinearLayer,
-        constants: Requantization,
-        clamp: tuple[int, int, int],
-        sums: Int64s,
-        codes: Int16s,
-    ) -> None:
-        assert layer.accumulator is not None
-        image = padded_image(op, packed, x, zero_point).reshape(-1)
-        multiplier, shift = constants.multiplier.astype(np.int64), constants.shift.astype(np.int64)
-        tasks = []
-        for phase in packed.phases:
-            # windows hold codes, not codes minus zero point: the difference is a constant of each channel
-            bias = integers_of(layer).bias - zero_point * phase.weight_sums
-            epilogue = Epilogue(bias, 64 - layer.accumulator.bits, multiplier, shift, *clamp)
-            for first, last in _shares(len(x) * phase.grid.pixels, self._threads):
-                tasks.append((phase, epilogue, first, last))
-
-        def run(task: tuple[PackedPhase, Epilogue, int, int]) -> None:
-            phase, epilogue, first, last = task
-            run_windows(
-                first,
-                last,
-                image,
-                phase.weights,
-                packed.block,
-                phase.starts,
-                phase.lengths,
-                phase.grid,
-                epilogue,
-                sums,
-                codes,
-            )
-
+    def _run(self, image: Int16s, packed: PackedLayer, epilogues: list[Epilogue], sums: Int64s, codes: Int16s) -> None:
+        tasks = [
+            (first, last, image.reshape(-1), phase.work, epilogue, sums.reshape(-1), codes.reshape(-1))
+            for phase, epilogue in zip(packed.phases, epilogues, strict=True)
+            for first, last in _shares(len(image) * phase.work.grid.pixels, self._threads)
+        ]
         if self._threads == 1:
             for task in tasks:
-                run(task)
+                run_windows(*task)
         else:
             with ThreadPoolExecutor(self._threads) as pool:
-                list(pool.map(run, tasks))
+                for done in [pool.submit(run_windows, *task) for task in tasks]:
+                    done.result()
 
 
-def padded_image(op: Linear, packed: PackedLayer, x: Array, zero_point: int) -> Int16s:
+@dataclass(frozen=True)
+class _Scale:
+    """How sums become codes."""
+
+    constants: Requantization
+    zero_point: int
+    low: int
+    high: int
+
+
+def _epilogues(packed: PackedLayer, zero_point: int, layer: LinearLayer, scale: _Scale) -> list[Epilogue]:
+    """One for each phase: windows hold codes, and their zero point is a constant of each phase and channel."""
+    assert layer.accumulator is not None
+    bias, spare = integers_of(layer).bias, 64 - layer.accumulator.bits
+    multiplier, shift = scale.constants.multiplier.astype(np.int64), scale.constants.shift.astype(np.int64)
+    clamp = scale.zero_point, scale.low, scale.high
+    return [
+        Epilogue(bias - zero_point * phase.weight_sums, spare, multiplier, shift, *clamp) for phase in packed.phases
+    ]
+
+
+def _padded(op: Linear, packed: PackedLayer, x: Array, zero_point: int) -> Int16s:
     """Codes `[N, H, W, C]` with the zero point around them: real zeros."""
     channels, height, width = packed.image
     if isinstance(op, Dense):

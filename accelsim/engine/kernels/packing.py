@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.engine.kernels.phases import Phase, axis_phases, image_shape, margins
-from accelsim.engine.kernels.windows import WIDE, Grid, Int16s, Int64s
+from accelsim.engine.kernels.windows import WIDE, Grid, Int16s, Int64s, Work
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, Pair, Shape
 from accelsim.ir.shapes import result_shape
 
@@ -21,24 +21,23 @@ WORTHWHILE_BLOCK = 256
 
 @dataclass(frozen=True)
 class PackedPhase:
-    """One phase: weights `[groups, out_channels / groups, K]`, their sums per output channel, runs and geometry."""
+    """What the compiled loops read for one phase, and the sum of its weights by output channel."""
 
-    weights: Int16s
+    work: Work
     weight_sums: Int64s
-    starts: Int64s
-    lengths: Int64s
-    grid: Grid
 
 
 @dataclass(frozen=True)
 class PackedLayer:
-    """A layer ready to run on images of one size: `padding` in zeros, `out_shape` without the batch."""
+    """A layer ready to run on images of one size.
+
+    image: channels, rows, columns of an input. padding: zeros around its rows and columns. out_shape: of one result.
+    """
 
     image: tuple[int, int, int]
     padding: tuple[Pair, Pair]
     out_shape: Shape
     phases: tuple[PackedPhase, ...]
-    block: int
 
 
 def pack_layer(op: Linear, sample: Shape, codes: NDArray[Any], reach: int, wraps_early: bool) -> PackedLayer:
@@ -54,9 +53,9 @@ def pack_layer(op: Linear, sample: Shape, codes: NDArray[Any], reach: int, wraps
     padded = height + sum(padding[0]), width + sum(padding[1])
     layout = _layout(op, padded, (padding[0][0], padding[1][0]), (out_channels, out_rows, out_columns))
     weights = by_tap(op, codes)
-    phases = tuple(_pack_phase(weights, y, x, layout) for y, x in product(row_phases, column_phases))
-    length = max(phase.weights.shape[2] for phase in phases)
-    return PackedLayer((channels, height, width), padding, out_shape, phases, _block(codes, reach, length, wraps_early))
+    safe = (1 << 31) if wraps_early else _safe_terms(codes, reach)
+    phases = tuple(_pack_phase(weights, safe, y, x, layout) for y, x in product(row_phases, column_phases))
+    return PackedLayer((channels, height, width), padding, out_shape, phases)
 
 
 @singledispatch
@@ -101,7 +100,7 @@ def _layout(op: Linear, padded: Pair, origin: Pair, out: tuple[int, int, int]) -
     return _Layout(source, (channels * rows * columns, rows * columns, columns, 1), origin)
 
 
-def _pack_phase(weights: Int16s, y: Phase, x: Phase, layout: _Layout) -> PackedPhase:
+def _pack_phase(weights: Int16s, safe: int, y: Phase, x: Phase, layout: _Layout) -> PackedPhase:
     groups, each_out, _, _, each_in = weights.shape
     taps = tuple(product(y.taps, x.taps))
     packed = np.zeros((groups, each_out, -(-max(1, len(taps) * each_in) // STEP) * STEP), np.int16)
@@ -127,7 +126,7 @@ def _pack_phase(weights: Int16s, y: Phase, x: Phase, layout: _Layout) -> PackedP
         target_channel=to_channel,
     )
     sums = packed.sum(axis=2, dtype=np.int64).reshape(-1)
-    return PackedPhase(packed, sums, starts, lengths, grid)
+    return PackedPhase(Work(packed, _block(packed.shape[2], safe), starts, lengths, grid), sums)
 
 
 def _runs(begins: list[int], length: int) -> tuple[Int64s, Int64s]:
@@ -141,10 +140,14 @@ def _runs(begins: list[int], length: int) -> tuple[Int64s, Int64s]:
     return np.array([r[0] for r in runs], np.int64), np.array([r[1] for r in runs], np.int64)
 
 
-def _block(codes: NDArray[Any], reach: int, length: int, wraps_early: bool) -> int:
-    """How many products may be added in 32 bits, see `windows.dot`."""
+def _safe_terms(codes: NDArray[Any], reach: int) -> int:
+    """How many products of a weight code and an input code fit 32 bits, whatever their signs."""
     largest = max(1, int(np.abs(codes.astype(np.int64)).max(initial=0)))
-    safe = ((1 << 31) - 1) // (largest * reach)
-    if wraps_early or safe >= length:
+    return ((1 << 31) - 1) // (largest * reach)
+
+
+def _block(length: int, safe: int) -> int:
+    """How many of `length` products are added in 32 bits at a time, where `safe` may be; see `windows.multiply`."""
+    if safe >= length:
         return length
     return safe // STEP * STEP if safe >= WORTHWHILE_BLOCK else WIDE

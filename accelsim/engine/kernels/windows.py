@@ -15,6 +15,7 @@ WIDE = 0
 TILE_ELEMENTS = 1 << 17
 """Elements of the windows handled together: 256 KiB of int16, about half of a second-level cache."""
 TILE_WINDOWS = 64
+TILE_CHANNELS = 64
 SPLIT_BITS = 24
 """Low bits of a sum that are requantized apart, see `requantized`."""
 
@@ -40,6 +41,16 @@ class Grid(NamedTuple):
     target_channel: int
 
 
+class Work(NamedTuple):
+    """What one phase multiplies: weights `[groups, out_channels / groups, K]`, 0 past the runs that fill a window."""
+
+    weights: Int16s
+    block: int
+    starts: Int64s
+    lengths: Int64s
+    grid: Grid
+
+
 class Epilogue(NamedTuple):
     """What happens to a sum: add bias, keep 64 - spare bits, requantize to [low, high]; vectors per output channel."""
 
@@ -63,24 +74,37 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @compiled
-def dot(window: Int16s, weights: Int16s, block: int) -> int:
-    """Sum of products of two vectors of one length.
+def _dot_in_32_bits(x: Int16s, w: Int16s) -> int:
+    total = np.int32(0)
+    for k in range(len(x)):
+        total = np.int32(total + np.int32(x[k]) * np.int32(w[k]))
+    return int(total)
 
-    32-bit sums of `block` products, added up in 64 bits: exact if no block exceeds 32 bits, else exact modulo 2**32
-    provided that one block holds all. With block WIDE every product is added in 64 bits.
-    """
+
+@compiled
+def _dot_in_64_bits(x: Int16s, w: Int16s) -> int:
     total = 0
-    if block == WIDE:
-        for k in range(len(window)):
-            total += int(np.int64(window[k]) * np.int64(weights[k]))
-        return total
-    for start in range(0, len(window), block):
-        x, w = window[start : start + block], weights[start : start + block]
-        part = np.int32(0)
-        for k in range(len(x)):
-            part = np.int32(part + np.int32(x[k]) * np.int32(w[k]))
-        total += int(part)
+    for k in range(len(x)):
+        total += int(np.int64(x[k]) * np.int64(w[k]))
     return total
+
+
+@compiled
+def multiply(windows: Int16s, count: int, weights: Int16s, first: int, block: int, totals: Int64s) -> None:
+    """Sums of products of the first `count` windows `[n, K]` and len(totals) weight rows `[m, K]` from row `first`.
+
+    32-bit sums of `block` products, added up in 64 bits: exact if no block exceeds 32 bits, else exact modulo 2**32.
+    With block WIDE every product is added in 64 bits.
+    """
+    length = weights.shape[1]
+    step = length if block == WIDE else block
+    for start in range(0, length, step):
+        for k in range(min(len(totals), len(weights) - first)):
+            row = weights[first + k, start : start + step]
+            for i in range(count):
+                window = windows[i, start : start + step]
+                part = _dot_in_64_bits(window, row) if block == WIDE else _dot_in_32_bits(window, row)
+                totals[k, i] = part if start == 0 else totals[k, i] + part
 
 
 @compiled
@@ -99,76 +123,61 @@ def requantized(total: int, multiplier: int, shift: int) -> int:
 
 
 @compiled
-def place_windows(first: int, count: int, grid: Grid, sources: Int64s, targets: Int64s) -> None:
-    """First element read and element written (channel 0) of `count` windows from number `first`."""
-    for i in range(count):
-        image, pixel = divmod(first + i, grid.pixels)
-        row, column = divmod(pixel, grid.columns)
-        sources[i] = image * grid.source_image + row * grid.source_row + column * grid.source_column
-        targets[i] = (
-            grid.target_origin + image * grid.target_image + row * grid.target_row + column * grid.target_column
-        )
+def gather(image: Int16s, source: int, starts: Int64s, lengths: Int64s, window: Int16s) -> None:
+    """One window `[K]`: runs of `lengths` elements of the image at `source` + `starts`, end to end."""
+    filled = 0
+    for run in range(len(starts)):
+        begin, length = source + starts[run], lengths[run]
+        seen, into = image[begin : begin + length], window[filled : filled + length]
+        for k in range(len(into)):
+            into[k] = seen[k]
+        filled += length
 
 
 @compiled
-def gather(image: Int16s, sources: Int64s, starts: Int64s, lengths: Int64s, windows: Int16s) -> None:
-    """Windows `[n, K]` of an image: runs of `lengths` elements at `starts` from each source, end to end."""
-    for i in range(len(sources)):
-        filled = 0
-        for run in range(len(starts)):
-            begin = sources[i] + starts[run]
-            seen = image[begin : begin + lengths[run]]
-            into = windows[i, filled : filled + lengths[run]]
-            for k in range(len(into)):
-                into[k] = seen[k]
-            filled += lengths[run]
-
-
-@compiled
-def finish(totals: Int64s, targets: Int64s, channel: int, epilogue: Epilogue, sums: Int64s, codes: Int16s) -> None:
-    """Store the totals of one channel, wrapped, in `sums`, or their codes in `codes`: the one that is not empty."""
+def finish(
+    totals: Int64s, channel: int, epilogue: Epilogue, targets: Int64s, offset: int, sums: Int64s, codes: Int16s
+) -> None:
+    """Store the totals of one channel, wrapped, in `sums`, or their codes in `codes`, at `targets` + `offset`."""
     bias, spare = epilogue.bias[channel], epilogue.spare
-    for i in range(len(targets)):
-        totals[i] = ((totals[i] + bias) << spare) >> spare
-    if len(sums) > 0:
-        for i in range(len(targets)):
-            sums[targets[i]] = totals[i]
-        return
     multiplier, shift = epilogue.multiplier[channel], epilogue.shift[channel]
     zero_point, low, high = epilogue.zero_point, epilogue.low, epilogue.high
-    for i in range(len(targets)):
+    for i in range(len(totals)):
+        totals[i] = ((totals[i] + bias) << spare) >> spare
+    if len(sums) > 0:
+        for i in range(len(totals)):
+            sums[targets[i] + offset] = totals[i]
+        return
+    for i in range(len(totals)):
         totals[i] = min(max(requantized(totals[i], multiplier, shift) + zero_point, low), high)
-    for i in range(len(targets)):
-        codes[targets[i]] = totals[i]
+    for i in range(len(totals)):
+        codes[targets[i] + offset] = totals[i]
 
 
 @compiled
 def run_windows(
-    first: int,
-    last: int,
-    image: Int16s,
-    weights: Int16s,
-    block: int,
-    starts: Int64s,
-    lengths: Int64s,
-    grid: Grid,
-    epilogue: Epilogue,
-    sums: Int64s,
-    codes: Int16s,
+    first: int, last: int, image: Int16s, work: Work, epilogue: Epilogue, sums: Int64s, codes: Int16s
 ) -> None:
-    """Outputs of windows first <= w < last in all channels. Weights `[groups, out / groups, K]`, 0 past the runs."""
-    groups, each, length = weights.shape
-    rows = max(8, min(TILE_WINDOWS, TILE_ELEMENTS // length, last - first))
+    """Outputs of windows first <= w < last in all channels, into `sums` or `codes`: the one that is not empty."""
+    grid = work.grid
+    groups, each, length = work.weights.shape
+    rows = max(1, min(TILE_WINDOWS, TILE_ELEMENTS // length, last - first))
     windows = np.zeros((rows, length), np.int16)
-    totals, sources, targets = np.empty(rows, np.int64), np.empty(rows, np.int64), np.empty(rows, np.int64)
+    totals = np.empty((min(each, TILE_CHANNELS), rows), np.int64)
+    targets = np.empty(rows, np.int64)
     for begin in range(first, last, rows):
         count = min(rows, last - begin)
-        place_windows(begin, count, grid, sources, targets)
         for group in range(groups):
-            gather(image, sources[:count], starts, lengths, windows)
-            for k in range(each):
-                for i in range(count):
-                    totals[i] = dot(windows[i], weights[group, k], block)
-                finish(totals, targets[:count], group * each + k, epilogue, sums, codes)
-                targets[:count] += grid.target_channel
-            sources[:count] += grid.source_group
+            for i in range(count):
+                image_index, pixel = divmod(begin + i, grid.pixels)
+                row, column = divmod(pixel, grid.columns)
+                source = image_index * grid.source_image + row * grid.source_row + column * grid.source_column
+                gather(image, source + group * grid.source_group, work.starts, work.lengths, windows[i])
+                target = image_index * grid.target_image + row * grid.target_row + column * grid.target_column
+                targets[i] = grid.target_origin + target
+            for channel in range(0, each, TILE_CHANNELS):
+                multiply(windows, count, work.weights[group], channel, work.block, totals)
+                for k in range(min(len(totals), each - channel)):
+                    number = group * each + channel + k
+                    offset = number * grid.target_channel
+                    finish(totals[k, :count], number, epilogue, targets, offset, sums, codes)
