@@ -27,16 +27,21 @@ def _pair(value: Any) -> ops.Pair:
     return (values[0], values[-1])
 
 
-def _linear(lowering: Lowering, at: fx.Node) -> str:
-    weight, bias = lowering.tensor(at.args[1]), lowering.tensor(_argument(at, 2, "bias"))
+def _weight_and_bias(lowering: Lowering, at: fx.Node) -> tuple[tuple[Tensor, Tensor | None], list[Any]]:
+    arguments = [at.args[1], _argument(at, 2, "bias")]
+    weight, bias = (lowering.tensor(at, argument) for argument in arguments)
     assert weight is not None
+    return (weight, bias), arguments
+
+
+def _linear(lowering: Lowering, at: fx.Node) -> str:
+    (weight, bias), arguments = _weight_and_bias(lowering, at)
     op = ops.Dense(weight.shape[1], weight.shape[0], bias is not None)
-    return lowering.emit_with(op, lowering.value(at, at.args[0]), at.args[1], {"weight": weight, "bias": bias})
+    return lowering.emit_with(op, lowering.value(at, at.args[0]), arguments, {"weight": weight, "bias": bias})
 
 
 def _conv2d(lowering: Lowering, at: fx.Node) -> str:
-    weight, bias = lowering.tensor(at.args[1]), lowering.tensor(_argument(at, 2, "bias"))
-    assert weight is not None
+    (weight, bias), arguments = _weight_and_bias(lowering, at)
     kernel, dilation = _pair(weight.shape[2:]), _pair(_argument(at, 5, "dilation", 1))
     groups = int(_argument(at, 6, "groups", 1))
     padding = _argument(at, 4, "padding", 0)
@@ -51,30 +56,30 @@ def _conv2d(lowering: Lowering, at: fx.Node) -> str:
     op = ops.Conv2d(
         weight.shape[1] * groups, weight.shape[0], kernel, stride, dilation, sides, groups, bias is not None
     )
-    return lowering.emit_with(op, lowering.value(at, at.args[0]), at.args[1], {"weight": weight, "bias": bias})
+    return lowering.emit_with(op, lowering.value(at, at.args[0]), arguments, {"weight": weight, "bias": bias})
 
 
 def _conv_transpose2d(lowering: Lowering, at: fx.Node) -> str:
-    weight, bias = lowering.tensor(at.args[1]), lowering.tensor(_argument(at, 2, "bias"))
-    assert weight is not None
+    (weight, bias), arguments = _weight_and_bias(lowering, at)
     stride, padding = _pair(_argument(at, 3, "stride", 1)), _pair(_argument(at, 4, "padding", 0))
     extra, groups = _pair(_argument(at, 5, "output_padding", 0)), int(_argument(at, 6, "groups", 1))
     dilation, kernel = _pair(_argument(at, 7, "dilation", 1)), _pair(weight.shape[2:])
     crop = (padding[0], padding[0] - extra[0], padding[1], padding[1] - extra[1])
     channels = (weight.shape[0], weight.shape[1] * groups)
     op = ops.ConvTranspose2d(*channels, kernel, stride, dilation, crop, groups, bias is not None)
-    return lowering.emit_with(op, lowering.value(at, at.args[0]), at.args[1], {"weight": weight, "bias": bias})
+    return lowering.emit_with(op, lowering.value(at, at.args[0]), arguments, {"weight": weight, "bias": bias})
 
 
 def _batch_norm(lowering: Lowering, at: fx.Node) -> str:
-    weight, bias, mean, var = (lowering.tensor(a) for a in at.args[1:5])
-    if mean is None or var is None:
+    weight, bias, mean, var = (lowering.tensor(at, a) for a in at.args[1:5])
+    if mean is None or var is None or _argument(at, 5, "training"):
         raise UnsupportedOperator(f"{where(at)}: batch norm without stored statistics is not supported")
     weight = torch.ones_like(mean) if weight is None else weight
     bias = torch.zeros_like(mean) if bias is None else bias
+    arguments: list[Any] = [*at.args[3:5], *at.args[1:3]]
     op = ops.BatchNorm(mean.numel(), float(_argument(at, 7, "eps", 1e-5)))
     tensors: dict[str, Tensor | None] = {"weight": weight, "bias": bias, "mean": mean, "var": var}
-    return lowering.emit_with(op, lowering.value(at, at.args[0]), at.args[3], tensors)
+    return lowering.emit_with(op, lowering.value(at, at.args[0]), arguments, tensors)
 
 
 def _elementwise(make: Callable[[fx.Node], ops.Op]) -> Callable[[Lowering, fx.Node], str]:
@@ -85,13 +90,16 @@ def _add(lowering: Lowering, at: fx.Node) -> str:
     if at.kwargs.get("alpha", 1) != 1:
         raise UnsupportedOperator(f"{where(at)}: addition with alpha={at.kwargs['alpha']} is not supported")
     inputs = [lowering.value(at, argument) for argument in at.args[:2]]
+    shapes = [lowering.shape(at, argument) for argument in at.args[:2]]
+    if shapes[0] != shapes[1]:
+        raise UnsupportedOperator(f"{where(at)}: adding {list(shapes[0])} and {list(shapes[1])} is not supported")
     return lowering.emit(at, ops.Add(), inputs)
 
 
 def _reshape(lowering: Lowering, at: fx.Node) -> str:
     value, shape = lowering.value(at, at.args[0]), sample_shape(at)
     batch_before, batch_after = at.args[0].meta["val"].shape[0], at.meta["val"].shape[0]  # type: ignore[union-attr]
-    if batch_before != batch_after:
+    if str(batch_before) != str(batch_after):  # as symbols: numbers are equal by chance in the example
         raise UnsupportedOperator(f"{where(at)}: a reshape that moves the batch dimension is not supported")
     if shape == lowering.shape(at, at.args[0]):
         return value
@@ -123,6 +131,8 @@ def _slice(lowering: Lowering, at: fx.Node) -> str:
     kept = range(size)[slice(start, stop, step)]
     if len(kept) == size:
         return value
+    if not kept:
+        raise UnsupportedOperator(f"{where(at)}: a slice that keeps nothing of {size} is not supported")
     return lowering.emit(at, ops.Slice(axis % rank - 1, kept.start, kept.stop, step), [value])
 
 
@@ -164,6 +174,12 @@ def _identity(lowering: Lowering, at: fx.Node) -> str:
     return lowering.value(at, at.args[0])
 
 
+def _dropout(lowering: Lowering, at: fx.Node) -> str:
+    if _argument(at, 2, "train"):
+        raise UnsupportedOperator(f"{where(at)}: dropout that stays on in eval mode is not supported")
+    return lowering.value(at, at.args[0])
+
+
 def _leaky_relu(at: fx.Node) -> ops.Op:
     return ops.LeakyReLU(float(_argument(at, 1, "negative_slope", 0.01)))
 
@@ -196,8 +212,10 @@ LOWER: dict[Any, Callable[[Lowering, fx.Node], str | None]] = {
     ATEN.constant_pad_nd.default: _pad,
     ATEN.mean.dim: _mean,
     ATEN.adaptive_avg_pool2d.default: _adaptive_pool,
-    ATEN.dropout.default: _identity,
-    ATEN.feature_dropout.default: _identity,
+    ATEN.dropout.default: _dropout,
+    ATEN.dropout_.default: _dropout,
+    ATEN.feature_dropout.default: _dropout,
+    ATEN.feature_dropout_.default: _dropout,
     ATEN.clone.default: _identity,
     ATEN.contiguous.default: _identity,
     ATEN.alias.default: _identity,
@@ -205,3 +223,38 @@ LOWER: dict[Any, Callable[[Lowering, fx.Node], str | None]] = {
     ATEN.sym_size.int: lambda lowering, at: None,
     operator.mul: lambda lowering, at: None,
 }
+
+ALIASES = {
+    target
+    for target, lower_op in LOWER.items()
+    if lower_op in (_reshape, _permute, _slice, _dropout, _identity) and target is not ATEN.clone.default
+}
+"""Operators whose result may lie in the memory of their input."""
+
+
+def writes_in_place(at: fx.Node) -> bool:
+    """Whether an operator changes its input."""
+    schema = getattr(at.target, "_schema", None)
+    return schema is not None and bool(schema.is_mutable)
+
+
+def check_in_place(at: fx.Node) -> None:
+    """A graph has values, not memory: writing in place is the same only if the memory is not read under an older name.
+
+    Raises:
+        UnsupportedOperator: it is, through a view.
+    """
+    nodes = list(at.graph.nodes)
+    older = nodes[: nodes.index(at)]
+    root = at.args[0]
+    while isinstance(root, fx.Node) and (root.target in ALIASES or writes_in_place(root)):
+        root = root.args[0]
+    same_memory = {root}
+    for node in older:
+        if (node.target in ALIASES or writes_in_place(node)) and node.args[0] in same_memory:
+            same_memory.add(node)
+    if any(user is not at and user not in older for alias in same_memory for user in alias.users):  # type: ignore[union-attr]
+        raise UnsupportedOperator(
+            f"{where(at)}: {at.target} writes in place into a value that is read later through another view",
+            hint="use the operator that is not in place",
+        )

@@ -28,8 +28,8 @@ class Lowering:
     nodes: list[Node] = field(default_factory=list)
     weights: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
-    owners: dict[str, str] = field(default_factory=dict)
-    """Module parameter name -> the first node that uses it; later users share its tensors."""
+    owners: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """Module parameter names -> the first node that uses just these; later users share its tensors."""
 
     def emit(self, at: fx.Node, op: ops.Op, inputs: Sequence[str], name: str = "") -> str:
         """Add a node without parameters. Returns the value it makes."""
@@ -37,10 +37,17 @@ class Lowering:
         self.nodes.append(Node(name, op, tuple(inputs)))
         return name
 
-    def emit_with(self, op: ops.Op, value: str, main: Any, tensors: dict[str, Tensor | None]) -> str:
-        """Add a node with parameters by role, called after the module that owns `main`. Returns the value it makes."""
-        name, source = self.fresh(self.module_of(main)), self.sources[main.name]
-        owner = self.owners.setdefault(source, name)
+    def emit_with(
+        self, op: ops.Op, value: str, arguments: Sequence[fx.Node | None], tensors: dict[str, Tensor | None]
+    ) -> str:
+        """Add a node with parameters by role, made of `arguments`; the module that owns the first one names it.
+
+        Nodes share tensors only when all of them are the same: a tied weight may still have a bias of its own.
+        Returns the value it makes.
+        """
+        sources = [self.sources[argument.name] for argument in arguments if argument is not None]
+        name = self.fresh(sources[0].rpartition(".")[0] or sources[0])
+        owner = self.owners.setdefault(tuple(sources), name)
         if owner == name:
             kept = {f"{name}.{role}": tensor for role, tensor in tensors.items() if tensor is not None}
             self.weights |= {key: tensor.detach().to(torch.float32).numpy().copy() for key, tensor in kept.items()}
@@ -69,13 +76,15 @@ class Lowering:
         _ = self.value(at, argument)
         return sample_shape(argument)
 
-    def tensor(self, argument: Any) -> Tensor | None:
-        """The parameter or buffer behind an argument, None where it is None."""
-        return None if argument is None else self.tensors[argument.name]
-
-    def module_of(self, argument: Any) -> str:
-        """Path of the module that owns a parameter: `up1` for `up1.weight`."""
-        return self.sources[argument.name].rpartition(".")[0] or self.sources[argument.name]
+    def tensor(self, at: fx.Node, argument: Any) -> Tensor | None:
+        """The parameter or buffer behind an argument of `at`, None where it is None."""
+        if argument is None:
+            return None
+        if argument.name not in self.tensors:
+            raise UnsupportedOperator(
+                f"{where(at)}: {at.target} takes {argument.name} as its weights; expected a stored parameter"
+            )
+        return self.tensors[argument.name]
 
 
 def where(at: fx.Node) -> str:
@@ -90,4 +99,7 @@ def where(at: fx.Node) -> str:
 
 def sample_shape(at: fx.Node) -> ops.Shape:
     """Shape of an fx value without its batch."""
-    return tuple(int(n) for n in at.meta["val"].shape[1:])
+    shape = at.meta["val"].shape[1:]
+    if not all(isinstance(n, int) for n in shape):
+        raise UnsupportedOperator(f"{where(at)}: the batch reaches another dimension than the first: {list(shape)}")
+    return tuple(shape)

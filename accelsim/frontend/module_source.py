@@ -31,7 +31,7 @@ def load_module(source: str) -> Any:
     if not isinstance(made, nn.Module):
         try:
             made = made()
-        except Exception as error:  # whatever the user's code raises
+        except (Exception, SystemExit) as error:  # whatever the user's code raises
             raise AccelsimError(
                 f"{source}: calling it without arguments failed: {type(error).__name__}: {error}",
                 hint="name a function of no arguments that returns the module",
@@ -50,7 +50,7 @@ def _import_file(path: Path) -> Any:
     sys.modules[spec.name] = namespace
     try:
         spec.loader.exec_module(namespace)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise AccelsimError(f"{path}: importing it failed: {type(error).__name__}: {error}") from error
     return namespace
 
@@ -59,7 +59,7 @@ def _import_name(place: str) -> Any:
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(place)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise AccelsimError(f"{place}: importing it failed: {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

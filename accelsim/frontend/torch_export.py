@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
+from torch.export.dynamic_shapes import ShapesCollection
 
 from accelsim.errors import AccelsimError, UnsupportedOperator
-from accelsim.frontend.aten import LOWER
+from accelsim.frontend.aten import LOWER, check_in_place, writes_in_place
 from accelsim.frontend.lowering import Lowering, sample_shape, where
 from accelsim.ir.graph import Graph, Input
 
@@ -56,20 +57,27 @@ def _flat(results: Any) -> list[Any]:
 
 
 def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export.ExportedProgram:
-    was_training = module.training
+    modes = {part: part.training for part in module.modules()}
     module.eval()
     examples = tuple(torch.cat([x, x])[:BATCH] if x.dim() else x for x in example_inputs)
     batch = torch.export.Dim("batch", min=1)
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call]  # by tensor, because forward(*inputs) has no tuple of its own for each
+    for example in examples:
+        shapes[example] = {0: batch}
     try:
-        return torch.export.export(module, examples, dynamic_shapes=tuple({0: batch} for _ in examples))
+        dynamic = shapes.dynamic_shapes(module, examples)  # type: ignore[no-untyped-call]
+        return torch.export.export(module, examples, dynamic_shapes=dynamic)
     except Exception as error:  # torch.export raises many kinds for one meaning
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if first.startswith("Constraints violated"):
+            first = "its batch is not free"
         raise AccelsimError(
             f"{type(module).__name__}: torch.export refuses this module: {first}",
             hint=f"example inputs were {[list(x.shape) for x in examples]}; the leading dimension must be the batch",
         ) from error
     finally:
-        module.train(was_training)
+        for part, training in modes.items():
+            part.training = training
 
 
 def _bindings(exported: torch.export.ExportedProgram) -> Lowering:
@@ -91,12 +99,14 @@ def _is_input(exported: torch.export.ExportedProgram, node: fx.Node) -> bool:
 def _lower_call(lowering: Lowering, at: fx.Node) -> None:
     lower_op = LOWER.get(at.target)
     if lower_op is None:
-        if not at.users:
+        if not at.users and not writes_in_place(at):
             return
         raise UnsupportedOperator(
             f"{where(at)}: operator {at.target} is not supported",
             hint="supported: " + ", ".join(sorted({str(t).rpartition(".")[0] or str(t) for t in LOWER})),
         )
+    if writes_in_place(at):
+        check_in_place(at)
     made = lower_op(lowering, at)
     if made is not None:
         lowering.values[at.name] = made

@@ -47,7 +47,8 @@ class Graph:
     """A verified graph; making one checks it.
 
     Raises:
-        GraphError: a name is used twice, a value is read before it is made, or a shape does not follow.
+        GraphError: a name is used twice, a value is read before it is made, a shape does not follow, or nodes that
+            share a tensor want it in two shapes.
     """
 
     name: str
@@ -56,7 +57,7 @@ class Graph:
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _ = self.shapes
+        _ = self.shapes, self.parameter_shapes
         for name in self.outputs:
             if name not in self.shapes:
                 raise GraphError(f"graph {self.name}: output {name!r} is not a value of the graph")
@@ -69,6 +70,11 @@ class Graph:
         shapes = {value.name: value.shape for value in self.inputs}
         if len(shapes) != len(self.inputs):
             raise GraphError(f"graph {self.name}: two inputs have one name")
+        for name, shape in shapes.items():
+            if min(shape, default=1) < 1:
+                raise GraphError(
+                    f"graph {self.name}: input {name!r} has shape {list(shape)}; expected sizes of 1 or more"
+                )
         for node in self.nodes:
             if node.name in shapes:
                 raise GraphError(f"graph {self.name}: {node.name!r} is made twice")
@@ -96,8 +102,21 @@ class Graph:
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
-        """Shape of every parameter tensor."""
-        return {n.parameter(r): s for n in self.nodes for r, s in parameter_shapes(n.op).items()}
+        """Shape of every parameter tensor.
+
+        Raises:
+            GraphError: nodes that share a tensor do not agree on its shape.
+        """
+        wanted: dict[str, Shape] = {}
+        for node in self.nodes:
+            for role, shape in parameter_shapes(node.op).items():
+                name = node.parameter(role)
+                if wanted.setdefault(name, shape) != shape:
+                    known = list(wanted[name])
+                    raise GraphError(
+                        f"graph {self.name}: {node.name} takes {name!r} as {list(shape)}, others as {known}"
+                    )
+        return wanted
 
     @property
     def trainable_parameters(self) -> int:

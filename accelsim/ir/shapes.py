@@ -39,14 +39,20 @@ def _expect(holds: bool, op: Op, inputs: tuple[Shape, ...], what: str) -> None:
         raise GraphError(f"{describe(op)}: {what}; got sample shape {got}")
 
 
+def _expect_positive(op: Op, inputs: tuple[Shape, ...], *numbers: int) -> None:
+    _expect(min(numbers) >= 1, op, inputs, "sizes, strides, dilations and groups must be 1 or more")
+
+
 @result_shape.register
 def _(op: Dense, *inputs: Shape) -> Shape:
+    _expect_positive(op, inputs, op.in_features, op.out_features)
     fits = len(inputs) == 1 and len(inputs[0]) >= 1 and inputs[0][-1] == op.in_features
     _expect(fits, op, inputs, f"takes one input with {op.in_features} features last")
     return (*inputs[0][:-1], op.out_features)
 
 
 def _expect_image(op: Conv2d | ConvTranspose2d, inputs: tuple[Shape, ...]) -> None:
+    _expect_positive(op, inputs, op.in_channels, op.out_channels, op.groups, *op.kernel, *op.stride, *op.dilation)
     fits = len(inputs) == 1 and len(inputs[0]) == 3 and inputs[0][0] == op.in_channels
     _expect(fits, op, inputs, f"takes one input [{op.in_channels}, H, W]")
     grouped = op.in_channels % op.groups == 0 and op.out_channels % op.groups == 0
@@ -56,6 +62,7 @@ def _expect_image(op: Conv2d | ConvTranspose2d, inputs: tuple[Shape, ...]) -> No
 @result_shape.register
 def _(op: Conv2d, *inputs: Shape) -> Shape:
     _expect_image(op, inputs)
+    _expect(min(op.padding) >= 0, op, inputs, "padding must be 0 or more")
     extent = [
         (size + op.padding[2 * i] + op.padding[2 * i + 1] - op.dilation[i] * (op.kernel[i] - 1) - 1) // op.stride[i] + 1
         for i, size in enumerate(inputs[0][1:])

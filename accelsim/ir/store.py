@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +16,8 @@ from accelsim.ir.graph import Graph, Input, Node, Weights
 from accelsim.ir.ops import OPERATORS, Activation, Op
 
 SCHEMA = "accelsim/graph/1"
+
+_SPOKEN = {int: "an integer", float: "a finite number", bool: "true or false"}
 
 
 def graph_json(graph: Graph) -> str:
@@ -54,7 +57,7 @@ def weights_hash(weights: Weights) -> str:
 
 def save_graph(graph: Graph, path: Path) -> None:
     """Write the JSON form."""
-    path.write_text(graph_json(graph))
+    path.write_text(graph_json(graph), encoding="utf-8")
 
 
 def load_graph(path: Path) -> Graph:
@@ -64,60 +67,101 @@ def load_graph(path: Path) -> Graph:
         GraphError: not JSON of this schema, an unknown operator or field, or a graph that does not verify.
     """
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GraphError(f"{path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise GraphError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise GraphError(f"{path}: not a stored graph; expected schema {SCHEMA!r}")
     try:
-        inputs = tuple(Input(str(v["name"]), _integers(v["shape"])) for v in document["inputs"])
-        nodes = tuple(_node(entry) for entry in document["nodes"])
-        return Graph(str(document["name"]), inputs, nodes, tuple(document["outputs"]))
+        return _graph(document)
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise GraphError(f"{path}: malformed graph ({type(error).__name__}: {error})") from None
 
 
-def _integers(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, list) or not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        raise GraphError(f"{values!r} is not a list of integers")
+def _graph(document: dict[str, Any]) -> Graph:
+    whole = _entry("graph", document, ("schema", "name", "inputs", "nodes", "outputs"))
+    inputs = []
+    for i, value in enumerate(_list("inputs", whole["inputs"])):
+        entry = _entry(f"inputs[{i}]", value, ("name", "shape"))
+        name = _text(f"inputs[{i}].name", entry["name"])
+        inputs.append(Input(name, _integers(f"inputs[{i}].shape", entry["shape"])))
+    nodes = tuple(_node(i, entry) for i, entry in enumerate(_list("nodes", whole["nodes"])))
+    return Graph(_text("name", whole["name"]), tuple(inputs), nodes, _texts("outputs", whole["outputs"]))
+
+
+def _entry(where: str, value: Any, wanted: Collection[str]) -> dict[str, Any]:
+    """The JSON object, if it has just the wanted fields."""
+    if not isinstance(value, dict):
+        raise GraphError(f"{where}: expected an object, got {value!r:.40}")
+    for name in value:
+        if name not in wanted:
+            raise GraphError(f"{where}: unknown field {name!r}{did_you_mean(name, wanted)}")
+    for name in wanted:
+        if name not in value:
+            raise GraphError(f"{where}: field {name!r} is missing")
+    return value
+
+
+def _list(where: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise GraphError(f"{where}: expected a list, got {value!r:.40}")
+    return value
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise GraphError(f"{where}: expected a string, got {value!r:.40}")
+    return value
+
+
+def _texts(where: str, value: Any) -> tuple[str, ...]:
+    return tuple(_text(f"{where}[{i}]", name) for i, name in enumerate(_list(where, value)))
+
+
+def _integers(where: str, value: Any, count: int | None = None) -> tuple[int, ...]:
+    values = _list(where, value)
+    if not all(type(v) is int for v in values) or count not in (None, len(values)):
+        raise GraphError(f"{where}: expected {'a list of' if count is None else count} integers, got {values!r:.40}")
     return tuple(values)
 
 
-def _node(entry: dict[str, Any]) -> Node:
-    name = str(entry["name"])
-    epilogue = tuple(_op(name, a) for a in entry.get("epilogue", []))
-    for activation in epilogue:
-        if not isinstance(activation, get_args(Activation)):
+def _node(index: int, value: Any) -> Node:
+    entry = _entry(f"nodes[{index}]", value, ("name", "op", "inputs", "epilogue", "parameters"))
+    name = _text(f"nodes[{index}].name", entry["name"])
+    epilogue: list[Activation] = []
+    for activation in (_op(name, a) for a in _list(f"{name}: epilogue", entry["epilogue"])):
+        if not isinstance(activation, Activation):
             raise GraphError(f"{name}: {type(activation).__name__} cannot be an epilogue")
-    op = _op(name, entry["op"])
-    return Node(name, op, tuple(map(str, entry["inputs"])), epilogue, str(entry.get("parameters", "")))  # type: ignore[arg-type]
+        epilogue.append(activation)
+    inputs, prefix = _texts(f"{name}: inputs", entry["inputs"]), _text(f"{name}: parameters", entry["parameters"])
+    return Node(name, _op(name, entry["op"]), inputs, tuple(epilogue), prefix)
 
 
-def _op(node: str, entry: dict[str, Any]) -> Op:
+def _op(node: str, entry: Any) -> Op:
+    if not isinstance(entry, dict) or "type" not in entry:
+        raise GraphError(f"{node}: op: expected an object with a type, got {entry!r:.40}")
     values = dict(entry)
-    kind = str(values.pop("type"))
+    kind = _text(f"{node}: type", values.pop("type"))
     if kind not in OPERATORS:
         raise GraphError(f"{node}: no operator {kind!r}{did_you_mean(kind, OPERATORS)}")
     operator = OPERATORS[kind]
     wanted = {f.name: f.type for f in fields(operator)}
-    if set(values) != set(wanted):
-        raise GraphError(f"{node}: {kind} has fields {sorted(wanted)}, got {sorted(values)}")
+    values = _entry(f"{node}: {kind}", values, wanted)
     checked = {name: _field(f"{node}: {kind}.{name}", wanted[name], value) for name, value in values.items()}
     return operator(**checked)
 
 
 def _field(where: str, wanted: Any, value: Any) -> Any:
-    if isinstance(value, list):
-        return _integers(value)
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+    if wanted is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if wanted in (int, bool) and type(value) is wanted:
         return value
-    raise GraphError(f"{where}: unexpected value {value!r}")
+    if wanted in (int, bool, float):
+        raise GraphError(f"{where}: expected {_SPOKEN[wanted]}, got {value!r:.40}")
+    sizes = get_args(wanted)  # of a tuple type: int, ... or one int for each
+    return _integers(where, value, None if Ellipsis in sizes else len(sizes))
 
 
 def save_weights(weights: Weights, path: Path) -> None:

@@ -22,16 +22,16 @@ def fold_batchnorm(graph: Graph, weights: Weights | None) -> Folded:
 
     New values are computed in float64 and rounded to float32 once.
     """
-    for norm in [node for node in graph.nodes if isinstance(node.op, BatchNorm)]:
-        graph, weights = _fold(graph, weights, norm)
+    for name in [node.name for node in graph.nodes if isinstance(node.op, BatchNorm)]:
+        graph, weights = _fold(graph, weights, graph.node(name))
     return graph, weights
 
 
 def _fold(graph: Graph, weights: Weights | None, norm: Node) -> Folded:
-    before = maker(graph, norm.inputs[0])
+    before = None if norm.epilogue else maker(graph, norm.inputs[0])
     if before is not None and _absorbs_after(graph, before):
         return _into_previous(graph, weights, before, norm)
-    after = sole_reader(graph, norm.name)
+    after = None if norm.epilogue else sole_reader(graph, norm.name)
     if after is not None and _absorbs_before(graph, after):
         return _into_next(graph, weights, norm, after)
     assert isinstance(norm.op, BatchNorm)
@@ -56,6 +56,14 @@ def _absorbs_before(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Conv2d) and not any(node.op.padding)
 
 
+def _unshared(graph: Graph, node: Node) -> str:
+    """`Node.parameters` for the changed tensors of a node, so that nodes of the same module keep the old ones."""
+    prefix = node.name
+    while any((other.parameters or other.name) == prefix for other in graph.nodes if other.name != node.name):
+        prefix += "_folded"
+    return "" if prefix == node.name else prefix
+
+
 def _scale_shift(norm: Node, weights: Weights) -> tuple[Float64, Float64]:
     assert isinstance(norm.op, BatchNorm)
     mean, var, gamma, beta = (
@@ -75,7 +83,7 @@ def _bias(node: Node, op: Linear, weights: Weights, channels: int) -> Float64:
 
 def _into_previous(graph: Graph, weights: Weights | None, before: Node, norm: Node) -> Folded:
     assert isinstance(before.op, Dense | Conv2d | ConvTranspose2d)
-    folded = replace(before, op=replace(before.op, bias=True), parameters="")
+    folded = replace(before, op=replace(before.op, bias=True), parameters=_unshared(graph, before))
     if weights is not None:
         scale, shift = _scale_shift(norm, weights)
         weight = weights[before.parameter("weight")].astype(np.float64)
@@ -91,7 +99,8 @@ def _into_previous(graph: Graph, weights: Weights | None, before: Node, norm: No
 
 def _into_next(graph: Graph, weights: Weights | None, norm: Node, after: Node) -> Folded:
     assert isinstance(after.op, Dense | Conv2d)
-    folded = replace(after, op=replace(after.op, bias=True), inputs=norm.inputs, parameters="")
+    prefix = _unshared(graph, after)
+    folded = replace(after, op=replace(after.op, bias=True), inputs=norm.inputs, parameters=prefix)
     if weights is not None:
         scale, shift = _scale_shift(norm, weights)
         weight = weights[after.parameter("weight")].astype(np.float64)

@@ -17,6 +17,8 @@ def fold_crop(graph: Graph) -> Graph:
 
 
 def _fold(graph: Graph, node: Node) -> Graph | None:
+    if node.epilogue:
+        return None
     if isinstance(node.op, Slice):
         return _fold_slice(graph, node, node.op)
     if isinstance(node.op, ZeroPad):

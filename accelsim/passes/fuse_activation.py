@@ -18,7 +18,8 @@ def fuse_activation(graph: Graph) -> Graph:
             return graph
         carrier, activation = pair
         assert isinstance(activation.op, Activation)
-        graph = merge(graph, replace(carrier, epilogue=(*carrier.epilogue, activation.op)), activation)
+        riding = (*carrier.epilogue, activation.op, *activation.epilogue)
+        graph = merge(graph, replace(carrier, epilogue=riding), activation)
 
 
 def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:

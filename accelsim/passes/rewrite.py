@@ -20,7 +20,7 @@ def maker(graph: Graph, value: str) -> Node | None:
 def merge(graph: Graph, into: Node, gone: Node) -> Graph:
     """`into` (a changed node of the graph) now also does the work of `gone`, which reads it or which it reads.
 
-    The merged node keeps the name of `into`, stands where `gone` or `into` stood last, and feeds the readers of both.
+    The merged node keeps the name and the place of `into`, and feeds the readers of both.
     """
 
     def renamed(value: str) -> str:

@@ -90,6 +90,8 @@ class AdversarialRun:
 
     def train(self, images: NDArray[np.uint8], on_step: Callable[[int, int], None] = lambda epoch, step: None) -> None:
         """Train on uint8 images `[N, H, W, C]` until `recipe.epochs`; `on_step(epoch, step)` follows the progress."""
+        if len(images) < self.recipe.batch:
+            raise AccelsimError(f"training: {len(images)} images; expected at least one batch of {self.recipe.batch}")
         reals = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         while self.epoch < self.recipe.epochs:
             started = time.monotonic()

@@ -1,0 +1,33 @@
+"""Validate any file that accelsim reads, by what the file says it is."""
+
+from pathlib import Path
+
+from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
+from accelsim.frontend.workload import read_workload
+from accelsim.hardware.load import load_architecture
+from accelsim.ir.store import load_graph
+from accelsim.yaml_file import read_yaml
+
+SCHEMAS = ("accelsim/hardware/1", "accelsim/workload/1")
+
+
+def check_file(path: Path) -> str:
+    """What a valid file is, in a few words.
+
+    Raises:
+        LocatedErrors: all its mistakes.
+        AccelsimError: it is not a file that accelsim reads.
+    """
+    if path.suffix == ".json":
+        graph = load_graph(path)
+        return f"a graph of {len(graph.nodes)} nodes, {graph.trainable_parameters:,} parameters"
+    if path.suffix not in (".yaml", ".yml"):
+        raise AccelsimError(f"{path}: expected a YAML file or a stored graph (.json)")
+    schema = read_yaml(path).data.get("schema")
+    if schema == SCHEMAS[0]:
+        return f"the machine {load_architecture(str(path)).name}"
+    if schema == SCHEMAS[1]:
+        return f"the workload {read_workload(path).name}"
+    near = did_you_mean(schema, SCHEMAS) if isinstance(schema, str) else ""
+    found = "missing" if schema is None else f"{schema!r}"
+    raise LocatedErrors([Problem(str(path), 1, "schema", f"{found}; expected {' or '.join(SCHEMAS)}{near}")])

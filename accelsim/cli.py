@@ -1,0 +1,276 @@
+"""The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from accelsim.errors import AccelsimError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Bit-exact simulation and cost of generative networks on hardware.\n\n"
+    "Example: [bold]accelsim simulate dcgan32 --on zcu104 --precision int8[/bold]",
+)
+
+
+class Listed(StrEnum):
+    """What `list` can list."""
+
+    hardware = "hardware"
+    workloads = "workloads"
+    formats = "formats"
+    metrics = "metrics"
+    passes = "passes"
+
+
+WorkloadArgument = Annotated[
+    str, typer.Argument(help="A shipped name, a workload YAML, a stored graph, or a module: file.py:Class")
+]
+On = Annotated[str, typer.Option("--on", help="Machine: a shipped name or a YAML file.")]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="int2..int16, float32, or weights=int4,activations=int8")
+]
+Batch = Annotated[
+    int, typer.Option("--batch", min=1, help="Images that the machine runs at once; the cost is of one batch.")
+]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", help="Shape of one input of a module, as 1x100; repeat for several.")
+]
+Deadline = Annotated[float | None, typer.Option("--deadline-ms", min=0, help="Latency of one batch to meet, ms.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, all else on stderr.")]
+Residency = Annotated[
+    bool,
+    typer.Option("--residency/--no-residency", help="Whether tensors and weights may stay on chip between layers."),
+]
+
+
+@app.command("list")
+def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json: AsJson = False) -> None:
+    """List what ships: machines, workloads, number formats, metrics, passes.
+
+    Example: [bold]accelsim list hardware[/bold]
+    """
+    from accelsim.console import print_listing
+    from accelsim.listing import listing
+
+    rows = listing(what.value)
+    if as_json:
+        _print_json(rows)
+    else:
+        print_listing(rows)
+
+
+@app.command()
+def check(files: Annotated[list[Path], typer.Argument(help="Machine or workload YAML files, stored graphs.")]) -> None:
+    """Validate files; every mistake of each as file:line: field: what.
+
+    Example: [bold]accelsim check my_board.yaml[/bold]
+    """
+    from accelsim.checking import check_file
+
+    wrong = 0
+    for path in files:
+        try:
+            typer.echo(f"{path}: {check_file(path)}")
+        except AccelsimError as error:
+            wrong += 1
+            typer.echo(str(error), err=True)
+    if wrong:
+        raise typer.Exit(2)
+
+
+@app.command()
+def lower(
+    source: Annotated[str, typer.Argument(help="file.py:Class or package.module:callable, without arguments")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for NAME.json and NAME.safetensors.")],
+    inputs: Inputs = None,
+) -> None:
+    """Lower a torch module to a stored graph.
+
+    Example: [bold]accelsim lower accelsim.models.dcgan:Generator32 --input 1x100 --out lowered[/bold]
+    """
+    from accelsim.ir.store import save_graph, save_weights
+    from accelsim.ir.text import graph_text
+
+    workload = _workload(source, inputs)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        save_graph(workload.graph, out / f"{workload.name}.json")
+        save_weights(workload.load(), out / f"{workload.name}.safetensors")
+    except OSError as error:
+        raise AccelsimError(f"{out}: cannot be written: {error.strerror}") from None
+    typer.echo(graph_text(workload.graph))
+    typer.echo(f"{workload.graph.trainable_parameters:,} parameters; wrote {out / workload.name}.json and .safetensors")
+
+
+@app.command()
+def simulate(
+    workload: WorkloadArgument,
+    on: On,
+    precision: PrecisionOption = "int8",
+    images: Annotated[int, typer.Option("--images", min=0, help="How many images to simulate.")] = 64,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the inputs.")] = 0,
+    batch: Batch = 1,
+    inputs: Inputs = None,
+    deadline_ms: Deadline = None,
+    residency: Residency = True,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of the integer kernels.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for report.json, report.csv, images.png.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a generator in the machine's integers: images, quality, energy, latency, traffic.
+
+    Example: [bold]accelsim simulate dcgan32 --on zcu104 --precision int8 --images 64 --seed 0 --out run[/bold]
+    """
+    from accelsim import flow
+
+    with _progress() as progress:
+        report = flow.simulate(
+            _workload(workload, inputs),
+            on=on,
+            precision=precision,
+            images=images,
+            batch=batch,
+            seed=seed,
+            deadline_ms=deadline_ms,
+            residency=residency,
+            threads=threads,
+            progress=progress,
+        )
+    _show(report, out, as_json)
+
+
+@app.command()
+def estimate(
+    workload: WorkloadArgument,
+    on: On,
+    precision: PrecisionOption = "int8",
+    batch: Batch = 1,
+    inputs: Inputs = None,
+    deadline_ms: Deadline = None,
+    residency: Residency = True,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for report.json and report.csv.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cost a generator without running it; opens no weight file.
+
+    Example: [bold]accelsim estimate dcgan32 --on zcu104 --precision weights=int4,activations=int8[/bold]
+    """
+    from accelsim import flow
+
+    report = flow.estimate(
+        _workload(workload, inputs),
+        on=on,
+        precision=precision,
+        batch=batch,
+        deadline_ms=deadline_ms,
+        residency=residency,
+    )
+    _show(report, out, as_json)
+
+
+@app.command()
+def train(
+    workload: Annotated[str, typer.Argument(help="dcgan32 or resnet20_cifar10")],
+    data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10 in its binary version.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run; an interrupted run goes on from there.")],
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 36,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
+) -> None:
+    """Train a shipped network; resumable, with a checkpoint each epoch.
+
+    Example: [bold]accelsim train dcgan32 --data cifar10 --out training/dcgan32[/bold]
+    """
+    from accelsim.training.recipes import train_network
+
+    with _progress() as progress:
+        for line in train_network(workload, data, out, epochs, seed, threads, progress):
+            typer.echo(line)
+
+
+def _workload(source: str, inputs: list[str] | None) -> Any:
+    from accelsim.frontend.module_source import is_module_source, load_module
+    from accelsim.frontend.workload import load_workload, workload_of_module
+
+    if not is_module_source(source):
+        if inputs:
+            raise AccelsimError(
+                f"--input: {source} states its own input shapes; --input is for modules (file.py:Class)"
+            )
+        return load_workload(source)
+    import numpy as np
+
+    if not inputs:
+        raise AccelsimError(f"{source}: a module needs its input shapes", hint="for instance --input 1x100")
+    shapes = [_shape(text) for text in inputs]
+    return workload_of_module(load_module(source), [np.zeros(shape, np.float32) for shape in shapes])
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise AccelsimError(f"--input {text}: expected sizes joined by x, the batch first, for example 1x3x32x32")
+    return tuple(map(int, parts))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress line per stage on stderr, nothing when that is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        stages: dict[str, Any] = {}
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done, total=total)
+
+        yield progress
+
+
+def _show(report: Any, out: Path | None, as_json: bool) -> None:
+    from accelsim.console import print_report
+
+    if out is not None:
+        report.save(out)
+    if as_json:
+        sys.stdout.write(report.json())
+        return
+    print_report(report)
+    if out is not None:
+        typer.echo(f"  wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(code)
+
+
+def main() -> None:
+    """Entry point: exit 0, 2 on bad input with one clear message, 1 on a failed run."""
+    try:
+        app()
+    except AccelsimError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("interrupted", 1)
+    except BrokenPipeError:
+        raise SystemExit(1) from None

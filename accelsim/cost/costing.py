@@ -1,0 +1,118 @@
+"""The cost of a program on a machine: one record per step and the totals of one batch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from accelsim.cost.energy import Components, by_component, minus, saved_energy, step_energy, total
+from accelsim.cost.fpga_resources import Resources, fpga_resources
+from accelsim.errors import AccelsimError
+from accelsim.hardware.architecture import Architecture, FpgaArchitecture
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.quantity import Quantity
+from accelsim.ir.program import Program
+from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
+from accelsim.mapping.tasks import tasks
+
+OPERANDS = ("weights", "inputs", "outputs", "partial_sums")
+Bound = Literal["compute", "memory"]
+"""compute: the array is busy for most of the latency."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One step. Accesses: memory -> kind -> (bits read, bits written). Energy in J, latency in s."""
+
+    scheduled: ScheduledStep
+    accesses: Mapping[str, Mapping[str, tuple[int, int]]]
+    energy: Components
+    latency_s: float
+    utilisation: float | None
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Exact for one cold batch: every weight is loaded once or as often as its mapping says."""
+
+    steps: tuple[StepCost, ...]
+    schedule: Schedule
+    energy: Components
+    latency_s: float
+    offchip_read_bits: int
+    offchip_write_bits: int
+    offchip_bits_by_operand: Mapping[str, int]
+    saved_bits: int
+    """Off-chip weight bits that later batches do not read."""
+    saved_energy: Quantity
+    resources: Resources | None
+    assumptions: tuple[str, ...]
+
+    @property
+    def energy_total(self) -> Quantity:
+        """J of one batch, all components."""
+        return total(self.energy.values())
+
+    @property
+    def steady_energy(self) -> Quantity:
+        """J of a later batch; static energy is that of the cold batch, which is not shorter."""
+        return minus(self.energy_total, self.saved_energy)
+
+
+def cost(program: Program, machine: Architecture, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
+    """Map the program and add everything up; NoFormat where the machine cannot multiply its formats.
+
+    Raises:
+        AccelsimError: the batch is not positive, or a layer does not fit.
+    """
+    if batch < 1:
+        raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
+    work = tasks(program, machine, batch)
+    if isinstance(work, NoFormat):
+        return work
+    made = schedule(work, machine, batch, options)
+    steps = tuple(_step_cost(step, program, machine) for step in made.steps)
+    offchip = [row for step in made.steps for row in step.traffic if row.level == 0]
+    saved = total(saved_energy(step, machine, made.on_chip) for step in made.steps)
+    return Cost(
+        steps=steps,
+        schedule=made,
+        energy=by_component(step.energy for step in steps),
+        latency_s=sum(step.latency_s for step in steps),
+        offchip_read_bits=sum(row.read_bits for row in offchip),
+        offchip_write_bits=sum(row.write_bits for row in offchip),
+        offchip_bits_by_operand={
+            kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
+        },
+        saved_bits=sum(step.saved_bits for step in made.steps),
+        saved_energy=saved,
+        resources=fpga_resources(machine) if isinstance(machine, FpgaArchitecture) else None,
+        assumptions=(*work.assumptions, *_model_assumptions(made), *machine.assumptions()),
+    )
+
+
+def _step_cost(step: ScheduledStep, program: Program, machine: Architecture) -> StepCost:
+    accesses: dict[str, dict[str, tuple[int, int]]] = {memory.name: {} for memory in machine.memories}
+    for row in merged_traffic(step.traffic):
+        if row.read_bits or row.write_bits:
+            accesses[row.memory][row.kind] = (row.read_bits, row.write_bits)
+    mapping = step.mapping
+    peak = None if mapping is None else mapping.hierarchy.lanes_total * step.latency_cycles
+    return StepCost(
+        scheduled=step,
+        accesses=accesses,
+        energy=step_energy(step, program, machine),
+        latency_s=step.latency_cycles / machine.clock_hz,
+        utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
+        bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",
+    )
+
+
+def _model_assumptions(made: Schedule) -> tuple[str, ...]:
+    sentences = [
+        "activations, requantization and other operators without MACs cost no arithmetic energy, only their traffic",
+        "layers run one after the other; the next layer's weights are not prefetched",
+    ]
+    if made.plan.gap_bytes:
+        sentences.append(f"the memory plan may be up to {made.plan.gap_bytes} off-chip bytes from the best")
+    return tuple(sentences)

@@ -1,0 +1,195 @@
+"""The whole of one run: workload -> program -> (outputs, quality) and (mapping, cost) -> report."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.cost.costing import Cost, cost
+from accelsim.engine.run import Kernels, decode, run_float, run_program
+from accelsim.errors import AccelsimError
+from accelsim.formats.text import Precision, parse_precision
+from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload, load_workload, workload_of_module
+from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.load import load_architecture
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.ir.graph import Graph, Weights
+from accelsim.ir.program import Program
+from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.passes.calibrate import calibrate
+from accelsim.passes.formats import assign_formats
+from accelsim.passes.normalise import normalise
+from accelsim.passes.quantize import quantize_weights
+from accelsim.passes.target import target
+from accelsim.quality.against_float import quality
+from accelsim.quality.pixels import is_image_shape, to_images
+from accelsim.report import Report
+from accelsim.reporting import RunFacts, make_report
+
+Progress = Callable[[str, int, int], None]
+"""`progress(stage, done, total)`, called after each batch."""
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a simulated run gives: real outputs of the program and of the float generator, and the program's codes."""
+
+    program: Program
+    weights: Weights
+    inputs: dict[str, NDArray[Any]]
+    outputs: dict[str, NDArray[Any]]
+    reference: dict[str, NDArray[Any]]
+
+
+def simulate(
+    workload: Any,
+    *,
+    on: str | Architecture,
+    precision: str | Precision = "int8",
+    images: int = 64,
+    batch: int = 1,
+    seed: int = 0,
+    example_inputs: Any = None,
+    output_range: tuple[float, float] = (-1.0, 1.0),
+    deadline_ms: float | None = None,
+    residency: bool = True,
+    kernels: Kernels = "fast",
+    threads: int = 1,
+    progress: Progress = _silent,
+) -> Report:
+    """Run a generator in the machine's integers and cost it.
+
+    Args:
+        workload: a shipped name, a path, or your own `nn.Module` (then `example_inputs` gives the shapes).
+        on: a machine by name, path or as loaded.
+        precision: for instance "int8" or "weights=int4,activations=int8"; "float32" runs the reference.
+        images: how many samples are simulated; never changes the cost.
+        batch: samples that the machine runs at once; the cost is for one batch.
+        seed: of the inputs; calibration draws 512 others with seed + 1.
+        example_inputs: for a module, a tensor or array `[N, ...]` or a list of them.
+        output_range: for a module, the real values of black and white.
+        deadline_ms: sets `meets_deadline`.
+        residency: False lets nothing stay on chip between layers.
+        kernels: "reference" runs the plain interpreter; the result is the same.
+        threads: of the fast kernels; the result is the same.
+        progress: called as work goes on.
+
+    Raises:
+        AccelsimError: bad input, or a layer that the machine cannot hold.
+    """
+    if images < 0:
+        raise AccelsimError(f"images: {images}; expected 0 or more")
+    started = time.perf_counter()
+    source, machine, wanted = _resolve(workload, on, precision, example_inputs, output_range)
+    run = _run(source, machine, wanted, images, seed, kernels, threads, progress)
+    made = cost(run.program, machine, batch, ScheduleOptions(residency=residency))
+    name = source.graph.outputs[0]
+    facts = RunFacts(source, machine, run.program, batch, seed, deadline_ms, run.weights, time.perf_counter() - started)
+    report = make_report(facts, made)
+    first, reference = run.outputs[run.program.graph.outputs[0]], run.reference[name]
+    pictures: tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None] = (None, None)
+    if is_image_shape(first.shape):
+        low, high = source.output_range
+        pictures = (to_images(reference, low, high), to_images(first, low, high))
+    figures, reasons = quality(reference, first, *pictures, source.metrics)
+    outputs = dict(zip(source.graph.outputs, run.outputs.values(), strict=True))
+    return replace(
+        report,
+        quality=figures,
+        assumptions=(*report.assumptions, *reasons),
+        images=pictures[1],
+        float_images=pictures[0],
+        inputs=run.inputs,
+        outputs=outputs,
+    )
+
+
+def estimate(
+    workload: Any,
+    *,
+    on: str | Architecture,
+    precision: str | Precision = "int8",
+    batch: int = 1,
+    example_inputs: Any = None,
+    deadline_ms: float | None = None,
+    residency: bool = True,
+) -> Report:
+    """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`."""
+    started = time.perf_counter()
+    source, machine, wanted = _resolve(workload, on, precision, example_inputs, (-1.0, 1.0))
+    graph, _ = normalise(source.graph, None)
+    program = target(assign_formats(graph, wanted), machine)
+    made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(residency=residency))
+    facts = RunFacts(source, machine, program, batch, None, deadline_ms, None, time.perf_counter() - started)
+    return make_report(facts, made)
+
+
+def _resolve(
+    workload: Any,
+    on: str | Architecture,
+    precision: str | Precision,
+    example_inputs: Any,
+    output_range: tuple[float, float],
+) -> tuple[Workload, Architecture, Precision]:
+    machine = load_architecture(on) if isinstance(on, str) else on
+    wanted = parse_precision(precision) if isinstance(precision, str) else precision
+    if isinstance(workload, Workload):
+        return workload, machine, wanted
+    if isinstance(workload, str):
+        return load_workload(workload), machine, wanted
+    return workload_of_module(workload, example_inputs, output_range), machine, wanted
+
+
+def _run(
+    source: Workload,
+    machine: Architecture,
+    wanted: Precision,
+    images: int,
+    seed: int,
+    kernels: Kernels,
+    threads: int,
+    progress: Progress,
+) -> _Run:
+    weights = source.load()
+    graph, folded = normalise(source.graph, weights)
+    assert folded is not None
+    program = target(assign_formats(graph, wanted), machine)
+    inputs = source.draw_inputs(images, seed)
+    reference = run_float(source.graph, weights, inputs, on_batch=_counter(progress, "float32 reference", images))
+    if wanted.is_float:
+        return _Run(program, weights, inputs, reference, reference)
+    progress("calibrating", 0, 1)
+    program = calibrate(program, folded, source.draw_inputs(CALIBRATION_IMAGES, seed + 1))
+    program = quantize_weights(program, folded)
+    codes = run_program(
+        program, inputs, kernels=kernels, threads=threads, on_batch=_counter(progress, str(wanted), images)
+    )
+    outputs = {name: decode(program, name, values) for name, values in codes.items()}
+    return _Run(program, weights, inputs, outputs, reference)
+
+
+def _counter(progress: Progress, stage: str, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(stage, done, total)
+
+    return count
+
+
+def lower(module: Any, example_inputs: Any) -> Graph:
+    """The layer IR of a torch module; `example_inputs` is one tensor or array `[N, ...]` or a list of them.
+
+    Raises:
+        AccelsimError: an operator that is not supported, or a module that `torch.export` refuses.
+    """
+    return workload_of_module(module, example_inputs).graph

@@ -1,0 +1,127 @@
+"""The memories that a mapping moves words through, with their sizes, ports and energies.
+
+Independent of how a machine is described to users: whoever reads machine files builds a Hierarchy from them.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from accelsim.errors import AccelsimError
+from accelsim.mapping.layer_problem import DIMS, OPERANDS
+from accelsim.mapping.nest import Wiring
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One level. The size is of one copy; bandwidths, in bits per cycle, of all copies; 0 = never a bottleneck."""
+
+    name: str
+    holds: str
+    """Operands: any of W (weights), I (inputs), O (outputs and partial sums)."""
+    size_bits: int
+    read_pj_per_bit: float
+    write_pj_per_bit: float
+    read_bandwidth: float = 0.0
+    write_bandwidth: float = 0.0
+    shared_port: bool = False
+    """Reads and writes share `read_bandwidth`; `write_bandwidth` is not used."""
+    buffers: int = 1
+    """2: double buffered, every tile takes its size twice."""
+    access_bits: int = 0
+    """Each fetch from here, and each drain into it, moves at least this many bits."""
+    reserved_bits: int = 0
+    """Taken by what lives through the layer: not for tiles."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Memories outermost first, one fan-out, and the widths of the words."""
+
+    memories: tuple[Memory, ...]
+    fan_level: int
+    """The fan-out stands between this memory and the next (or the arithmetic)."""
+    lanes: tuple[tuple[str, int], ...]
+    """(dim, copies) of the fan-out; a dim shorter than its lanes leaves lanes idle."""
+    latch: str = ""
+    """Operands that the arithmetic keeps in a register while they do not change."""
+    weight_bits: int = 8
+    input_bits: int = 8
+    partial_sum_bits: int = 32
+    output_bits: int = 8
+    mac_pj: float = 0.0
+
+    def __post_init__(self) -> None:
+        for operand in OPERANDS:
+            first = self.wiring.path(operand)[0]
+            if first == self.levels:
+                raise AccelsimError(f"hierarchy: no memory holds operand {operand}")
+            if first > self.fan_level:
+                raise AccelsimError(
+                    f"hierarchy: memory {self.memories[first].name!r} below the fan-out is the outermost of operand "
+                    f"{operand}, expected one above it"
+                )
+        if not 0 <= self.fan_level < self.levels:
+            raise AccelsimError(f"hierarchy: fan-out level is {self.fan_level}, expected 0 to {self.levels - 1}")
+        for dim, copies in self.lanes:
+            if dim not in DIMS or copies < 1:
+                raise AccelsimError(f"hierarchy: fan-out of {dim!r} by {copies}, expected one of {DIMS} by at least 1")
+        if self.partial_sum_bits < self.output_bits:
+            raise AccelsimError(
+                f"hierarchy: partial sums have {self.partial_sum_bits} bits, fewer than the outputs' {self.output_bits}"
+            )
+
+    @property
+    def levels(self) -> int:
+        """Number of memories; also the level of the arithmetic."""
+        return len(self.memories)
+
+    @cached_property
+    def wiring(self) -> Wiring:
+        """What counting needs: every wire multicasts and adds, no memory slides."""
+        return Wiring(tuple(memory.holds for memory in self.memories), (), self.latch)
+
+    @cached_property
+    def boundaries(self) -> tuple[tuple[str, int, int], ...]:
+        """(operand, parent, child), W, I, then O, each from the outside in."""
+        return tuple((operand, *pair) for operand in OPERANDS for pair in self.wiring.boundaries(operand))
+
+    @property
+    def lanes_total(self) -> int:
+        """Multiplies a cycle at most."""
+        total = 1
+        for _, copies in self.lanes:
+            total *= copies
+        return total
+
+    def fan_out(self, dim: str) -> int:
+        """Copies along a dim."""
+        return dict(self.lanes).get(dim, 1)
+
+    def word_bits(self, operand: str) -> int:
+        """Width of a word of W, I, or a finished O."""
+        return {"W": self.weight_bits, "I": self.input_bits, "O": self.output_bits}[operand]
+
+    def resident(self, operands: str, memory: str) -> "Hierarchy":
+        """With these operands starting (W, I) or ending (O) in the named memory: no memory further out holds them.
+
+        The whole tensor is then there already; count it in what `reserve` takes.
+        """
+        level = self.level(memory)
+        missing = [operand for operand in operands if operand not in self.memories[level].holds]
+        if missing:
+            raise AccelsimError(f"hierarchy: memory {memory!r} does not hold operand {', '.join(missing)}")
+        outer = (replace(m, holds="".join(o for o in m.holds if o not in operands)) for m in self.memories[:level])
+        return replace(self, memories=(*outer, *self.memories[level:]))
+
+    def reserve(self, memory: str, size_bytes: int) -> "Hierarchy":
+        """With these bytes of the named memory taken by what lives through the layer."""
+        level = self.level(memory)
+        changed = replace(self.memories[level], reserved_bits=8 * size_bytes)
+        return replace(self, memories=(*self.memories[:level], changed, *self.memories[level + 1 :]))
+
+    def level(self, memory: str) -> int:
+        """Index of a memory by name."""
+        names = [m.name for m in self.memories]
+        if memory not in names:
+            raise AccelsimError(f"hierarchy: no memory {memory!r}, expected one of {', '.join(names)}")
+        return names.index(memory)

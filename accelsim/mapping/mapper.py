@@ -1,0 +1,177 @@
+"""The mapper: the best loop nest of a layer on a hierarchy of memories."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, prod
+
+from accelsim.errors import DoesNotFit
+from accelsim.mapping.counts import Transfer
+from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.layer_problem import AXES, DIMS, LayerProblem
+from accelsim.mapping.nest import Loop, Nest
+from accelsim.mapping.score import Goal, orders_of
+from accelsim.mapping.search import search, without_dominated
+from accelsim.mapping.tables import AxisTable, Tiles, axis_table, columns_of
+from accelsim.mapping.traffic import Costs, Traffic, costs
+
+__all__ = ["Goal", "Mapping", "best_mapping", "least_bytes"]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A loop nest with its exact counts and what they cost. `str` prints the loops."""
+
+    hierarchy: Hierarchy
+    goal: Goal
+    nest: Nest
+    costs: Costs
+
+    @property
+    def problem(self) -> LayerProblem:
+        """The layer."""
+        return self.nest.problem
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """Words over every boundary, exact."""
+        return self.costs.transfers
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        """Bits through every memory by kind of data."""
+        return self.costs.traffic
+
+    @property
+    def cycles(self) -> int:
+        """Steps of the array."""
+        return self.costs.cycles
+
+    @property
+    def latency_cycles(self) -> float:
+        """Cycles with fill, drain and bandwidth stalls."""
+        return self.costs.latency_cycles
+
+    @property
+    def energy_pj(self) -> float:
+        """Energy of all traffic and multiplies."""
+        return self.costs.energy_pj
+
+    @property
+    def utilisation(self) -> float:
+        """Multiplies over lanes x cycles, 0 to 1."""
+        return self.problem.macs / (self.cycles * self.hierarchy.lanes_total)
+
+    @property
+    def offchip_bytes(self) -> dict[str, int]:
+        """Bytes through the outermost memory, both ways, by kind of data; each kind rounded up."""
+        bits = dict.fromkeys(("weights", "inputs", "outputs", "partial_sums"), 0)
+        for row in self.traffic:
+            if row.level == 0:
+                bits[row.kind] += row.read_bits + row.write_bits
+        return {kind: -(-amount // 8) for kind, amount in bits.items()}
+
+    @property
+    def tile_bytes(self) -> dict[tuple[str, str], int]:
+        """(memory, operand) -> bytes of its largest tile in one copy, rounded up."""
+        return {(self.hierarchy.memories[level].name, o): -(-bits // 8) for level, o, bits in self.costs.tile_bits}
+
+    def __str__(self) -> str:
+        lines, indent = [f"before all loops:{fetched}" for fetched in [self._fetched(-1)] if fetched], 0
+        for level, memory in enumerate(self.hierarchy.memories):
+            lines.append(f"{'  ' * indent}{memory.name} [{memory.holds or '-'}]")
+            for i, loop in enumerate(self.nest.running):
+                if loop.level == level:
+                    indent += 1
+                    lines.append("  " * indent + self._line(i, loop))
+        return "\n".join([*lines, f"{'  ' * (indent + 1)}multiply"])
+
+    def _line(self, index: int, loop: Loop) -> str:
+        outside = [o.step for o in self.nest.running[:index] if o.dim == loop.dim]
+        turns = ceil(min([self.problem.size[loop.dim], *outside]) / loop.step)
+        kind = "lanes" if loop.spatial else "for"
+        return f"{kind} {loop.dim} in {turns} x {loop.step}{self._fetched(index)}"
+
+    def _fetched(self, index: int) -> str:
+        fetched = [
+            f"{operand} -> {self.hierarchy.memories[child].name}"
+            for operand, _, child in self.hierarchy.boundaries
+            if child < self.hierarchy.levels and self.nest.fetch_at(operand, child) == index
+        ]
+        return f"    fetch {', '.join(fetched)}" if fetched else ""
+
+
+@lru_cache(maxsize=4096)
+def best_mapping(
+    problem: LayerProblem, hierarchy: Hierarchy, goal: Goal = "energy", tiles: Tiles = "divisors"
+) -> Mapping:
+    """The best mapping for a goal: energy (pJ), latency (cycles), edp (pJ x cycles) or offchip (outermost bits).
+
+    Exact over its space: tiles of each dim that divide ("divisors") or of every number of turns ("near"), one
+    stationary operand a level, the fan-out of the hierarchy. Ties go to lower energy, then latency, then the first in
+    a fixed order. Raises DoesNotFit where no tiling fits.
+    """
+    _check_room(problem, hierarchy, certain=False)
+    tables = [without_dominated(table, hierarchy) for table in _axis_tables(problem, hierarchy, tiles)]
+    tables.sort(key=lambda table: len(table.values))
+    found = search(problem, hierarchy, goal, tables)
+    if found is None:
+        _check_room(problem, hierarchy, certain=True)
+        raise DoesNotFit("mapper: no tiling fits all memories at once")
+    chosen = {
+        dim: tuple(int(tile) for tile in table.chains[row][i])
+        for table, row in zip(tables, found.chains, strict=True)
+        for i, dim in enumerate(table.axis)
+    }
+    nest = _nest(problem, hierarchy, chosen, orders_of(hierarchy)[found.order])
+    return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))
+
+
+def least_bytes(problem: LayerProblem, hierarchy: Hierarchy) -> tuple[int, ...]:
+    """Per memory, bytes of tiles that always suffice for some mapping: every tile at its smallest, double buffers and
+    unfinished sums included, reserved bytes not.
+    """
+    return tuple(-(-bits // 8) for bits in _least_bits(problem, hierarchy, certain=True))
+
+
+def _axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
+    return [axis_table(problem, hierarchy, axis, tiles) for axis in AXES]
+
+
+def _nest(
+    problem: LayerProblem, hierarchy: Hierarchy, chosen: dict[str, tuple[int, ...]], stationary: tuple[str, ...]
+) -> Nest:
+    """The loops: at each level those that move its stationary operand outside, the others inside."""
+    loops = []
+    for level, operand in enumerate(stationary):
+        fan = level == hierarchy.fan_level
+        moving_first = sorted(DIMS, key=lambda dim: dim not in problem.moved_by[operand])
+        loops += [Loop(dim, chosen[dim][level] * (hierarchy.fan_out(dim) if fan else 1), level) for dim in moving_first]
+        if fan:
+            loops += [Loop(dim, chosen[dim][level], level, spatial=True) for dim, _ in hierarchy.lanes]
+    return Nest(problem, hierarchy.wiring, tuple(loops))
+
+
+def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, certain: bool) -> list[int]:
+    """Bits of the smallest tiles per memory; certain: sums at the accumulator's width, else at the output's."""
+    smallest = [axis_table(problem, hierarchy, axis, "divisors").values[0] for axis in AXES]
+    need = [0] * hierarchy.levels
+    for i, column in enumerate(columns_of(hierarchy)):
+        if column.kind == "tile":
+            wide = certain and column.operand == "O"
+            width = hierarchy.partial_sum_bits if wide else hierarchy.word_bits(column.operand)
+            words = prod(int(values[i]) for values in smallest)
+            need[column.child] += words * width * hierarchy.memories[column.child].buffers
+    outermost = hierarchy.wiring.path("O")[0]
+    if certain and outermost > 0:
+        need[outermost] += problem.words["O"] * (hierarchy.partial_sum_bits - hierarchy.output_bits)
+    return need
+
+
+def _check_room(problem: LayerProblem, hierarchy: Hierarchy, certain: bool) -> None:
+    for memory, bits in list(zip(hierarchy.memories, _least_bits(problem, hierarchy, certain), strict=True))[1:]:
+        if bits + memory.reserved_bits > memory.size_bits:
+            taken = f" beside the {memory.reserved_bits // 8} bytes that live through" if memory.reserved_bits else ""
+            raise DoesNotFit(
+                f"memory {memory.name!r}: the smallest tiles need {-(-bits // 8)} bytes{taken}, "
+                f"the memory has {memory.size_bits // 8}"
+            )

@@ -1,0 +1,155 @@
+"""Bits through every memory, and from them energy, latency and room: the cost rules on exact counts.
+
+width      a memory's partial sums have the output's width where each is written there once, else the accumulator's;
+           in the outermost memory the last write of each word is finished, the others are partial sums
+rounding   a fetch from (W, I), or a drain into (O), a memory moves at least its `access_bits`
+energy     sum of read bits * pJ + written bits * pJ, plus multiplies * pJ
+latency    heads + max(cycles, per port (bits - head - tail) / bandwidth) + tails
+           head / tail of a port: its largest single fetch / drain, in bits / bandwidth, before / after all work
+room       sum over the operands held of largest tile * width * buffers, plus what is reserved. A tensor that
+           starts or ends in a memory is among the reserved; should its sums go there unfinished, their extra
+           width is added
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from accelsim.mapping.counts import Transfer, cycles, fetch_words, tile_words, transfers
+from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.nest import Nest
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Bits of one kind of data through one memory over the whole layer."""
+
+    level: int
+    memory: str
+    kind: str
+    """weights, inputs, outputs (finished words) or partial_sums."""
+    read_bits: int = 0
+    write_bits: int = 0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a nest costs on a hierarchy, from its exact counts."""
+
+    transfers: tuple[Transfer, ...]
+    traffic: tuple[Traffic, ...]
+    cycles: int
+    latency_cycles: float
+    energy_pj: float
+    tile_bits: tuple[tuple[int, str, int], ...]
+    """(level, operand, bits) of the largest tile in one copy, without double buffering."""
+    used_bits: tuple[int, ...]
+    """Per memory, what its tiles and what is reserved take."""
+
+
+def costs(nest: Nest, hierarchy: Hierarchy) -> Costs:
+    """All of it. The bias-only words of the problem are written to the outermost memory of the outputs."""
+    moved = transfers(nest)
+    traffic = _traffic(nest, hierarchy, moved)
+    steps = cycles(nest)
+    energy = nest.problem.macs * hierarchy.mac_pj
+    for row in traffic:
+        memory = hierarchy.memories[row.level]
+        energy += row.read_bits * memory.read_pj_per_bit + row.write_bits * memory.write_pj_per_bit
+    tiles = _tile_bits(nest, hierarchy, moved)
+    return Costs(
+        transfers=moved,
+        traffic=traffic,
+        cycles=steps,
+        latency_cycles=_latency(nest, hierarchy, moved, traffic, steps),
+        energy_pj=energy,
+        tile_bits=tiles,
+        used_bits=_used_bits(nest, hierarchy, moved, tiles),
+    )
+
+
+def _finished(nest: Nest, moved: tuple[Transfer, ...]) -> dict[int, bool]:
+    """Level -> whether each of its partial sums is written there once."""
+    return {t.parent: t.parent_writes == nest.problem.words["O"] for t in moved if t.operand == "O"}
+
+
+def _traffic(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> tuple[Traffic, ...]:
+    reads: defaultdict[tuple[int, str], int] = defaultdict(int)
+    writes: defaultdict[tuple[int, str], int] = defaultdict(int)
+    for t in moved:
+        if t.operand != "O":
+            kind = "weights" if t.operand == "W" else "inputs"
+            bits = hierarchy.word_bits(t.operand)
+            reads[t.parent, kind] += max(t.parent_reads * bits, t.fetches * hierarchy.memories[t.parent].access_bits)
+            writes[t.child, kind] += t.child_writes * bits
+    finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
+    out, psum = hierarchy.output_bits, hierarchy.partial_sum_bits
+    for t in [t for t in moved if t.operand == "O"]:
+        done = t.final_writes if t.parent == outermost else t.parent_writes if finished[t.parent] else 0
+        under_way = t.parent_writes - done
+        least = t.fetches * hierarchy.memories[t.parent].access_bits
+        rounding = max(0, least - done * out - under_way * psum)
+        writes[t.parent, "outputs"] += done * out + (0 if under_way else rounding)
+        writes[t.parent, "partial_sums"] += under_way * psum + (rounding if under_way else 0)
+        reads[t.parent, "partial_sums"] += t.parent_reads * psum
+        writes[t.child, "partial_sums"] += t.child_writes * psum
+        drained = finished.get(t.child, False)
+        reads[t.child, "outputs" if drained else "partial_sums"] += t.child_reads * (out if drained else psum)
+    writes[outermost, "outputs"] += nest.problem.bias_only_words * out
+    kinds = ("weights", "inputs", "outputs", "partial_sums")
+    return tuple(
+        Traffic(level, memory.name, kind, reads[level, kind], writes[level, kind])
+        for level, memory in enumerate(hierarchy.memories)
+        for kind in kinds
+        if reads[level, kind] or writes[level, kind]
+    )
+
+
+def _latency(
+    nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], traffic: tuple[Traffic, ...], steps: int
+) -> float:
+    """Cycles of the layer, see the module."""
+    finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
+    busiest, ends = float(steps), 0.0
+    for level, memory in enumerate(hierarchy.memories):
+        head = tail = 0
+        for t in moved:
+            if t.parent != level or t.child == hierarchy.levels:
+                continue
+            words = fetch_words(nest, t.operand, t.parent, t.child)
+            if t.operand != "O":
+                head += words * hierarchy.word_bits(t.operand)
+            else:
+                done = finished[level] or level == outermost
+                tail += words * (hierarchy.output_bits if done else hierarchy.partial_sum_bits)
+        read = sum(row.read_bits for row in traffic if row.level == level)
+        written = sum(row.write_bits for row in traffic if row.level == level)
+        each_port = [(read, head, memory.read_bandwidth), (written, tail, memory.write_bandwidth)]
+        for bits, end, bandwidth in (
+            [(read + written, head + tail, memory.read_bandwidth)] if memory.shared_port else each_port
+        ):
+            if bandwidth > 0:
+                busiest = max(busiest, (bits - end) / bandwidth)
+                ends += end / bandwidth
+    return busiest + ends
+
+
+def _tile_bits(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> tuple[tuple[int, str, int], ...]:
+    finished, found = _finished(nest, moved), []
+    for operand, _, level in hierarchy.boundaries:
+        if level < hierarchy.levels:
+            under_way = operand == "O" and not finished[level]
+            width = hierarchy.partial_sum_bits if under_way else hierarchy.word_bits(operand)
+            found.append((level, operand, tile_words(nest, operand, level) * width))
+    return tuple(found)
+
+
+def _used_bits(
+    nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], tiles: tuple[tuple[int, str, int], ...]
+) -> tuple[int, ...]:
+    used = [memory.reserved_bits for memory in hierarchy.memories]
+    for level, _, bits in tiles:
+        used[level] += bits * hierarchy.memories[level].buffers
+    outermost = nest.wiring.path("O")[0]
+    if outermost > 0 and not _finished(nest, moved)[outermost]:
+        used[outermost] += nest.problem.words["O"] * (hierarchy.partial_sum_bits - hierarchy.output_bits)
+    return tuple(used)

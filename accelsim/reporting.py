@@ -1,0 +1,279 @@
+"""From a run's program and cost to the figures of its report."""
+
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accelsim.cost.costing import Cost, StepCost
+from accelsim.engine.bounds import accumulator_is_proven
+from accelsim.frontend.workload import Workload
+from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.ir.graph import Node, Weights
+from accelsim.ir.ops import describe
+from accelsim.ir.program import Program, arithmetic, shares_encoding
+from accelsim.ir.store import graph_hash, weights_hash
+from accelsim.mapping.operators import mac_counts, operations
+from accelsim.mapping.tasks import constant_bytes, weight_bytes
+from accelsim.report import Figures, Report
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """All that a report says besides the cost. seed and weights are None for an estimate."""
+
+    workload: Workload
+    machine: Architecture
+    program: Program
+    batch: int
+    seed: int | None
+    deadline_ms: float | None
+    weights: Weights | None
+    seconds: float
+
+
+def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
+    """The report, without quality and arrays. Without a cost its cost fields are None and `assumptions` say why."""
+    costs = {step.scheduled.task.node.name: step for step in cost.steps} if isinstance(cost, Cost) else {}
+    rows = tuple(
+        _row(facts, node, costs.get(node.name)) for node in facts.program.graph.nodes if not shares_encoding(node)
+    )
+    counts = _counts(facts, rows)
+    if isinstance(cost, NoFormat):
+        nothing = dict.fromkeys(_COST_KEYS)
+        steady = {"offchip_bytes": None, "energy_j": None}
+        return Report(_provenance(facts), counts | nothing, {}, steady, {}, {}, None, None, {}, rows, (cost.reason,))
+    totals = counts | _cost_totals(facts, cost)
+    return Report(
+        provenance=_provenance(facts),
+        totals=totals,
+        per_image={key: totals[key] / facts.batch for key in _PER_IMAGE},
+        per_image_steady=_steady(facts, cost),
+        energy_by_component_j={name: energy.value for name, energy in cost.energy.items()},
+        offchip_bytes_by_operand={kind: bits // 8 for kind, bits in cost.offchip_bits_by_operand.items()},
+        resources=_resources(cost),
+        memory_plan=_memory_plan(cost),
+        quality={},
+        layer_rows=rows,
+        assumptions=(*_program_assumptions(facts), *cost.assumptions),
+    )
+
+
+_COUNTED = ("macs_zero_inserted", "macs_scatter", "macs_effectual", "ops")
+_COST_KEYS = (
+    "offchip_read_bytes",
+    "offchip_write_bytes",
+    "offchip_bytes",
+    "energy_j",
+    "energy_j_low",
+    "energy_j_high",
+    "latency_s",
+    "images_per_s",
+    "meets_deadline",
+)
+_PER_IMAGE = ("macs", "offchip_read_bytes", "offchip_write_bytes", "offchip_bytes", "energy_j", "latency_s")
+
+
+def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
+    weight_total = sum(row["weight_bytes"] for row in rows)
+    parameters = facts.workload.graph.trainable_parameters
+    macs = [row["macs"] for row in rows]
+    return {
+        "batch": facts.batch,
+        "macs": None if None in macs else sum(macs),
+        **{
+            key: sum(row[key] for row in rows)
+            for key in ("macs_zero_inserted", "macs_scatter", "macs_effectual", "ops")
+        },
+        "parameters": parameters,
+        "weight_bytes": weight_total,
+        "compression_ratio": 4 * parameters / weight_total if weight_total else None,
+    }
+
+
+def _cost_totals(facts: RunFacts, cost: Cost) -> Figures:
+    energy, deadline = cost.energy_total, facts.deadline_ms
+    read, written = cost.offchip_read_bits // 8, cost.offchip_write_bits // 8
+    return {
+        "offchip_read_bytes": read,
+        "offchip_write_bytes": written,
+        "offchip_bytes": read + written,
+        "energy_j": energy.value,
+        "energy_j_low": energy.low,
+        "energy_j_high": energy.high,
+        "latency_s": cost.latency_s,
+        "images_per_s": facts.batch / cost.latency_s,
+        "meets_deadline": None if deadline is None else cost.latency_s * 1e3 <= deadline,
+    }
+
+
+def _steady(facts: RunFacts, cost: Cost) -> Figures:
+    read = (cost.offchip_read_bits - cost.saved_bits) // 8
+    written = cost.offchip_write_bits // 8
+    per_batch = {
+        "offchip_read_bytes": read,
+        "offchip_write_bytes": written,
+        "offchip_bytes": read + written,
+        "energy_j": cost.steady_energy.value,
+        "energy_j_low": cost.steady_energy.low,
+        "energy_j_high": cost.steady_energy.high,
+    }
+    return {key: value / facts.batch for key, value in per_batch.items()}
+
+
+def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
+    graph, program = facts.program.graph, facts.program
+    inputs, output = graph.shapes[node.inputs[0]], graph.shapes[node.name]
+    macs = mac_counts(node.op, inputs, facts.batch)
+    layer = program.linear.get(node.name)
+    elementwise = sum(operations(a, output, output) for a in node.epilogue) + operations(node.op, inputs, output)
+    mapping = None if step is None else step.scheduled.mapping
+    executed = mapping.problem.macs if mapping else 0 if layer is None or step is not None else None
+    return {
+        "name": node.name,
+        "op": " -> ".join(type(op).__name__ for op in (node.op, *node.epilogue)),
+        "operator": describe(node.op),
+        "input_shape": list(inputs),
+        "output_shape": list(output),
+        "weight_format": None if layer is None else str(layer.weights),
+        "input_format": str(program.encodings[node.inputs[0]].format),
+        "output_format": str(program.encodings[node.name].format),
+        "macs": executed,
+        "macs_zero_inserted": macs.zero_inserted,
+        "macs_scatter": macs.scatter,
+        "macs_effectual": macs.effectual,
+        "ops": elementwise * facts.batch,
+        "weight_bytes": weight_bytes(program, node) + constant_bytes(program, node),
+        "arithmetic": "float" if program.precision.is_float else arithmetic(node),
+        "accumulator": _accumulator(facts, node),
+        **_step_figures(step),
+    }
+
+
+def _step_figures(step: StepCost | None) -> Figures:
+    if step is None:
+        keys = ("cycles", "latency_s", "utilisation", "bound", "energy_j", "offchip_bytes", "mapping")
+        return dict.fromkeys(keys) | {"energy_by_component_j": {}, "accesses_bits": {}}
+    scheduled = step.scheduled
+    offchip = [row for row in scheduled.traffic if row.level == 0]
+    return {
+        "cycles": scheduled.cycles,
+        "latency_s": step.latency_s,
+        "utilisation": step.utilisation,
+        "bound": step.bound,
+        "energy_j": sum(energy.value for energy in step.energy.values()),
+        "offchip_bytes": sum(row.read_bits + row.write_bits for row in offchip) // 8,
+        "mapping": None if scheduled.mapping is None else str(scheduled.mapping),
+        "energy_by_component_j": {name: energy.value for name, energy in step.energy.items()},
+        "accesses_bits": {
+            memory: {kind: {"read": bits[0], "write": bits[1]} for kind, bits in kinds.items()}
+            for memory, kinds in step.accesses.items()
+        },
+    }
+
+
+def _accumulator(facts: RunFacts, node: Node) -> str | None:
+    layer = facts.program.linear.get(node.name)
+    if layer is None or layer.integers is None or layer.accumulator is None:
+        return None if layer is None or layer.accumulator is None else str(layer.accumulator)
+    proven = accumulator_is_proven(node.op, layer, facts.program.encodings[node.inputs[0]])
+    return f"{layer.accumulator} {'proven' if proven else 'not proven'}"
+
+
+def _resources(cost: Cost) -> Figures | None:
+    r = cost.resources
+    if r is None:
+        return None
+    plan, reasons = cost.schedule.plan, dict(r.reasons)
+    return {
+        "used": dict(r.used),
+        "available": dict(r.available),
+        "fits": r.fits,
+        "limited_by": r.limited_by,
+        "reasons": reasons,
+        "on_chip_bytes_used": plan.peak_bytes,
+        "on_chip_bytes": plan.capacity_bytes,
+    }
+
+
+def _memory_plan(cost: Cost) -> Figures:
+    """What stays on chip and what that saves, as the mappings really did it."""
+    plan, made = cost.schedule.plan, cost.schedule
+    steps = [
+        {
+            "name": step.task.node.name,
+            "weight_bytes": step.task.weight_bytes + step.task.constant_bytes,
+            "pinned_bytes": pinned,
+            "weight_reads": step.weight_reads,
+            "resident_bytes": resident,
+            "live_bytes": live,
+        }
+        for step, pinned, resident, live in zip(
+            made.steps, plan.pinned_bytes, plan.resident_bytes, plan.live_bytes, strict=True
+        )
+    ]
+    weights = cost.offchip_bits_by_operand["weights"] // 8
+    return {
+        "memory": made.on_chip,
+        "capacity_bytes": plan.capacity_bytes,
+        "peak_bytes": plan.peak_bytes,
+        "resident": list(plan.resident),
+        "pinned_weight_bytes": plan.pinned_weight_bytes,
+        "constant_bytes": sum(step.task.constant_bytes for step in made.steps),
+        "offchip_weight_bytes_cold": weights,
+        "offchip_weight_bytes_steady": weights - cost.saved_bits // 8,
+        "gap_bytes": plan.gap_bytes,
+        "steps": steps,
+    }
+
+
+def _program_assumptions(facts: RunFacts) -> tuple[str, ...]:
+    if facts.program.precision.is_float:
+        return ()
+    nodes = [n for n in facts.program.graph.nodes if not shares_encoding(n)]
+    floating = [n.name for n in nodes if arithmetic(n) == "float"]
+    if not floating:
+        return ()
+    return (f"computed in float64 between integer codes: {', '.join(floating)}",)
+
+
+def _provenance(facts: RunFacts) -> Figures:
+    return {
+        "accelsim": _version("accelsim"),
+        "git": _git(),
+        "workload": facts.workload.name,
+        "source": facts.workload.source,
+        "hardware": facts.machine.name,
+        "precision": str(facts.program.precision),
+        "seed": facts.seed,
+        "seconds": round(facts.seconds, 3),
+        "hashes": {
+            "graph": graph_hash(facts.workload.graph),
+            "weights": None if facts.weights is None else weights_hash(facts.weights),
+            "hardware": facts.machine.content_hash(),
+        },
+        "libraries": {"python": platform.python_version(), "numpy": np.__version__},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> str | None:
+    """Commit of the checkout that runs, None outside one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    answer: Any = subprocess.run(
+        ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return answer.stdout.strip() or None
