@@ -93,6 +93,11 @@ class Hierarchy:
             total *= copies
         return total
 
+    @property
+    def sums_below_fan_out(self) -> int:
+        """Memories of partial sums below the fan-out."""
+        return sum("O" in memory.holds for memory in self.memories[self.fan_level + 1 :]) if self.lanes else 0
+
     def fan_out(self, dim: str) -> int:
         """Copies along a dim."""
         return dict(self.lanes).get(dim, 1)

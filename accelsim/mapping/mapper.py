@@ -107,8 +107,10 @@ def best_mapping(
     """The best mapping for a goal: energy (pJ), latency (cycles), edp (pJ x cycles) or offchip (outermost bits).
 
     Exact over its space: tiles of each dim that divide ("divisors") or of every number of turns ("near"), one
-    stationary operand a level, the fan-out of the hierarchy. Ties go to lower energy, then latency, then the first in
-    a fixed order. Raises DoesNotFit where no tiling fits.
+    stationary operand a level, the fan-out of the hierarchy. No other loop order would be better, unless two memories
+    below the fan-out hold sums: then more copies mean more free first visits, and the mapping found is a good one with
+    exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Raises DoesNotFit where no
+    tiling fits.
     """
     _check_room(problem, hierarchy, certain=False)
     tables = [without_dominated(table, hierarchy) for table in _axis_tables(problem, hierarchy, tiles)]

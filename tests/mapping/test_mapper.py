@@ -1,0 +1,252 @@
+"""The mapper's optimum is the optimum of its space; floors; the room it takes; what it prints."""
+
+from itertools import islice, permutations, product
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from interpret import Run
+from problems import layer_problems
+
+from accelsim.errors import AccelsimError, DoesNotFit
+from accelsim.mapping.hierarchy import Hierarchy, Memory
+from accelsim.mapping.layer_problem import DIMS, LayerProblem
+from accelsim.mapping.mapper import best_mapping, least_bytes
+from accelsim.mapping.nest import Loop, Nest
+from accelsim.mapping.spaces import transposed_space
+from accelsim.mapping.traffic import costs
+
+GOALS = ("energy", "latency", "edp", "offchip")
+MOST_NESTS = 150
+
+
+def zcu_like(buffer_bytes=1_200_000, bandwidth=0.0, **widths):
+    return Hierarchy(
+        memories=(
+            Memory("ddr", "WIO", 8 * 2**31, 15, 15, read_bandwidth=bandwidth, shared_port=True),
+            Memory("bram", "WIO", 8 * buffer_bytes, 0.5, 0.5, buffers=2),
+            Memory("regs", "O", 8 * 2048, 0.05, 0.05),
+        ),
+        fan_level=1,
+        lanes=(("K", 32), ("C", 32)),
+        latch="W",
+        **widths,
+    )
+
+
+def dcgan32(batch=1):
+    def up(size):
+        return transposed_space(size, 5, 2, crop=(2, 1))
+
+    return (
+        LayerProblem(N=batch, K=4096, C=100),
+        LayerProblem(N=batch, K=128, C=256, h=up(4), w=up(4)),
+        LayerProblem(N=batch, K=64, C=128, h=up(8), w=up(8)),
+        LayerProblem(N=batch, K=3, C=64, h=up(16), w=up(16)),
+    )
+
+
+# --- against every tiling and every loop order -----------------------------------------------------------------------
+
+
+def chains(size, lanes, levels, fan_level):
+    """The stated space of one dim, written down once more: tiles outermost first, the last one 1."""
+    if levels == 1:
+        return [(1,)]
+    found = []
+    for inner in chains(size, lanes, levels - 1, fan_level - 1):
+        unit = inner[0] * (lanes if fan_level == 1 else 1)
+        share = unit * (lanes if fan_level < 1 else 1)
+        count = -(-size // share)
+        found += [(min(size, unit * times), *inner) for times in range(1, count + 1) if count % times == 0]
+    return sorted(set(found))
+
+
+def every_nest(problem, hierarchy):
+    levels, fan = hierarchy.levels, hierarchy.fan_level
+    per_dim = [chains(problem.size[d], hierarchy.fan_out(d), levels, fan) for d in DIMS]
+    for combination in product(*per_dim):
+        tiles, left, blocks = dict(zip(DIMS, combination, strict=True)), dict(problem.size), []
+        for level in range(levels):
+            loops, lanes = [], []
+            for dim in DIMS:
+                step = tiles[dim][level] * (hierarchy.fan_out(dim) if level == fan else 1)
+                if step < left[dim]:
+                    loops.append(Loop(dim, step, level))
+                    left[dim] = step
+            for dim, _ in hierarchy.lanes if level == fan else ():
+                if tiles[dim][level] < left[dim]:
+                    lanes.append(Loop(dim, tiles[dim][level], level, spatial=True))
+                    left[dim] = tiles[dim][level]
+            blocks.append((loops, lanes))
+        for orders in product(*(permutations(loops) for loops, _ in blocks)):
+            loops = [loop for order, (_, lanes) in zip(orders, blocks, strict=True) for loop in (*order, *lanes)]
+            yield Nest(problem, hierarchy.wiring, tuple(loops))
+
+
+def goal_value(goal, cost):
+    offchip = sum(row.read_bits + row.write_bits for row in cost.traffic if row.level == 0)
+    energy, latency = cost.energy_pj, cost.latency_cycles
+    return {"energy": energy, "latency": latency, "edp": energy * latency, "offchip": offchip}[goal]
+
+
+@st.composite
+def hierarchies(draw):
+    levels = draw(st.sampled_from([2, 2, 3, 3, 4]))
+    fan_level = draw(st.integers(0, levels - 1))
+    bandwidth = st.sampled_from([0.0, 8.0, 48.0])
+
+    def memory(level):
+        holds = "".join(o for o in "WIO" if level == 0 or draw(st.integers(0, 3)))
+        size = draw(st.sampled_from([48, 96, 256, 1024])) * (3 if level == 1 else 1)
+        return Memory(
+            f"m{level}",
+            holds,
+            size,
+            draw(st.sampled_from([0.5, 1.0])) * 10 ** (level == 0),
+            draw(st.sampled_from([0.5, 1.25])) * 10 ** (level == 0),
+            draw(bandwidth),
+            draw(bandwidth),
+            shared_port=draw(st.booleans()),
+            buffers=draw(st.sampled_from([1, 2])),
+            access_bits=draw(st.sampled_from([0, 0, 24])),
+        )
+
+    dims = draw(st.lists(st.sampled_from("KCKCGNPRQS"), max_size=2, unique=True))
+    lanes = tuple((dim, draw(st.sampled_from([2, 3]))) for dim in dims)
+    latch = draw(st.sampled_from(["", "W", "O", "WIO"]))
+    found = Hierarchy(tuple(memory(level) for level in range(levels)), fan_level, lanes, latch, 8, 8, 16, 8, 0.1)
+    inside = "".join(o for o in found.memories[1].holds if draw(st.integers(0, 3)) == 0) if fan_level else ""
+    return found.resident(inside, "m1").reserve("m1", draw(st.sampled_from([0, 5])))
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(layer_problems(most_macs=400), hierarchies())
+def test_equals_every_tiling_in_every_order(problem, hierarchy):
+    nests = list(islice(every_nest(problem, hierarchy), MOST_NESTS + 1))
+    assume(len(nests) <= MOST_NESTS)
+    every = [costs(nest, hierarchy) for nest in nests]
+    fitting = [
+        cost
+        for cost in every
+        if all(used <= m.size_bits for used, m in zip(cost.used_bits[1:], hierarchy.memories[1:], strict=True))
+    ]
+    if not fitting:
+        with pytest.raises(DoesNotFit):
+            best_mapping(problem, hierarchy, "energy")
+        return
+    for goal in GOALS:
+        best = min(goal_value(goal, cost) for cost in fitting)
+        tied = [cost for cost in fitting if goal_value(goal, cost) <= best * (1 + 1e-9)]
+        found = best_mapping(problem, hierarchy, goal)
+        if hierarchy.sums_below_fan_out > 1:
+            assert goal_value(goal, found.costs) >= best * (1 - 1e-9)
+            continue
+        assert goal_value(goal, found.costs) == pytest.approx(best, rel=1e-9)
+        assert found.energy_pj == pytest.approx(min(cost.energy_pj for cost in tied), rel=1e-9)
+        assert all(
+            used <= m.size_bits for used, m in zip(found.costs.used_bits[1:], hierarchy.memories[1:], strict=True)
+        )
+    Run(found.nest)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def test_dcgan32_reaches_the_compulsory_floor():
+    mappings = [best_mapping(problem, zcu_like(), "offchip") for problem in dcgan32()]
+    assert sum(sum(m.offchip_bytes.values()) for m in mappings) == 1_498_916
+    assert [m.offchip_bytes["weights"] for m in mappings] == [409_600, 819_200, 204_800, 4_800]
+    assert [m.offchip_bytes["partial_sums"] for m in mappings] == [0] * 4
+    assert [m.cycles for m in mappings] == [512, 12_800, 12_800, 12_800]
+    assert mappings[1].utilisation == 1.0
+    assert mappings[3].utilisation == 3 / 32
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_dcgan32_never_goes_below_its_floors(batch):
+    for goal in GOALS:
+        for problem in dcgan32(batch):
+            found = best_mapping(problem, zcu_like(bandwidth=64.0), goal)
+            offchip = found.offchip_bytes
+            assert offchip["weights"] >= problem.words["W"]
+            assert offchip["inputs"] >= problem.words["I"]
+            assert offchip["outputs"] == problem.words["O"]
+            assert found.latency_cycles >= max(found.cycles, 8 * sum(offchip.values()) / 64)
+            assert found.cycles * 32 * 32 >= problem.macs
+
+
+def test_more_buffer_never_raises_the_objective():
+    problem = dcgan32()[1]
+    for goal in GOALS:
+        values = [
+            goal_value(goal, best_mapping(problem, zcu_like(size, 64.0), goal).costs)
+            for size in (8_000, 20_000, 60_000, 200_000, 1_200_000)
+        ]
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_resident_operand_moves_nothing_off_chip():
+    problem, machine = dcgan32()[1], zcu_like()
+    inputs = best_mapping(problem, machine.resident("I", "bram").reserve("bram", 4096), "offchip")
+    assert inputs.offchip_bytes == {"weights": 819_200, "inputs": 0, "outputs": 8192, "partial_sums": 0}
+    both = best_mapping(problem, machine.resident("WIO", "bram").reserve("bram", 1_000_000), "energy")
+    assert sum(both.offchip_bytes.values()) == 0
+    kinds = {(row.memory, row.kind) for row in both.traffic}
+    assert ("bram", "weights") in kinds
+    assert ("bram", "outputs") in kinds
+
+
+def test_what_lives_through_leaves_less_room():
+    problem, machine = dcgan32()[1], zcu_like(40_000, 64.0)
+    free = best_mapping(problem, machine, "offchip")
+    tight = best_mapping(problem, machine.reserve("bram", 30_000), "offchip")
+    assert sum(tight.offchip_bytes.values()) > sum(free.offchip_bytes.values())
+    assert tight.costs.used_bits[1] <= 8 * 40_000
+    assert 2 * sum(b for (memory, _), b in tight.tile_bytes.items() if memory == "bram") <= 10_000
+
+
+def test_too_small_a_memory_is_named_with_need_and_size():
+    problem, machine = dcgan32()[1], zcu_like(2_000)
+    with pytest.raises(DoesNotFit, match=r"memory 'bram': the smallest tiles need 2176 bytes, the memory has 2000"):
+        best_mapping(problem, machine, "energy")
+    enough = least_bytes(problem, machine)[1]
+    assert best_mapping(problem, zcu_like(enough), "energy").cycles == 12_800
+    with pytest.raises(DoesNotFit, match="beside the 1198000 bytes that live through"):
+        best_mapping(problem, zcu_like().reserve("bram", 1_198_000), "energy")
+
+
+def test_outputs_beyond_every_tap_are_written():
+    space = transposed_space(4, 2, 2, crop=(0, -3), how="scatter")
+    found = best_mapping(LayerProblem(K=32, C=32, h=space), zcu_like(), "offchip")
+    assert found.offchip_bytes["outputs"] == 32 * 11
+
+
+def test_an_access_moves_at_least_its_width():
+    ddr, bram = Memory("ddr", "WIO", 2**20, 1, 1), Memory("bram", "WIO", 2**20, 1, 1, access_bits=64)
+    machine = Hierarchy((ddr, bram), 1, (("K", 3),), partial_sum_bits=16)
+    found = best_mapping(LayerProblem(K=3, C=10), machine, "energy")
+    reads = {row.kind: row.read_bits for row in found.traffic if row.memory == "bram"}
+    assert reads["weights"] == 10 * 64
+    assert reads["inputs"] == 10 * 64
+
+
+def test_the_same_question_has_one_answer_and_prints_as_loops():
+    problem, machine = dcgan32()[2], zcu_like(bandwidth=64.0)
+    found = best_mapping(problem, machine, "edp")
+    assert best_mapping(problem, machine, "edp") is found
+    best_mapping.cache_clear()
+    assert best_mapping(problem, machine, "edp") == found
+    text = str(found)
+    assert all(name in text for name in ("ddr [WIO]", "bram [WIO]", "regs [O]", "lanes K in 32 x 1", "multiply"))
+    assert len([line for line in text.splitlines() if "fetch" in line or "before" in line]) >= 1
+
+
+def test_impossible_hierarchies_say_why():
+    ddr, regs = Memory("ddr", "WI", 8, 1, 1), Memory("regs", "O", 8, 1, 1)
+    with pytest.raises(AccelsimError, match="no memory holds operand O"):
+        Hierarchy((ddr,), 0, ())
+    with pytest.raises(AccelsimError, match="below the fan-out"):
+        Hierarchy((ddr, regs), 0, (("K", 2),))
+    with pytest.raises(AccelsimError, match="no memory 'sram', expected one of ddr, bram, regs"):
+        zcu_like().reserve("sram", 1)
