@@ -56,11 +56,12 @@ def _(op: Conv2d, parameters: Mapping[str, Array], *inputs: Array) -> Array:
         :, :, :: op.stride[0], :: op.stride[1], :: op.dilation[0], :: op.dilation[1]
     ]
     n, _, rows, columns = windows.shape[:4]
-    patches = windows.reshape(n, op.groups, -1, rows, columns, *op.kernel).transpose(1, 0, 3, 4, 2, 5, 6)
-    per_group = patches.reshape(op.groups, n * rows * columns, -1)
-    kernels = weight.reshape(op.groups, op.out_channels // op.groups, -1)
+    each_in, each_out = op.in_channels // op.groups, op.out_channels // op.groups
+    patches = windows.reshape(n, op.groups, each_in, rows, columns, *op.kernel).transpose(1, 0, 3, 4, 2, 5, 6)
+    per_group = patches.reshape(op.groups, n * rows * columns, each_in * op.kernel[0] * op.kernel[1])
+    kernels = weight.reshape(op.groups, each_out, -1)
     product = per_group @ kernels.transpose(0, 2, 1)
-    result = product.reshape(op.groups, n, rows, columns, -1).transpose(1, 0, 4, 2, 3)
+    result = product.reshape(op.groups, n, rows, columns, each_out).transpose(1, 0, 4, 2, 3)
     return _add_bias(op, parameters, np.ascontiguousarray(result.reshape(n, op.out_channels, rows, columns)))
 
 
@@ -69,8 +70,9 @@ def _(op: ConvTranspose2d, parameters: Mapping[str, Array], *inputs: Array) -> A
     x, weight = inputs[0], parameters["weight"]
     n, _, rows, columns = x.shape
     taps = op.kernel[0] * op.kernel[1]
-    grouped = x.reshape(n, op.groups, -1, rows * columns)
-    kernels = weight.reshape(op.groups, op.in_channels // op.groups, -1)
+    each_in = op.in_channels // op.groups
+    grouped = x.reshape(n, op.groups, each_in, rows * columns)
+    kernels = weight.reshape(op.groups, each_in, -1)
     products = kernels.transpose(0, 2, 1)[None] @ grouped
     products = products.reshape(n, op.out_channels, taps, rows, columns)
     return _add_bias(op, parameters, scatter_and_crop(op, products))
@@ -82,11 +84,12 @@ def scatter_and_crop(op: ConvTranspose2d, products: Array) -> Array:
     (sy, sx), (dy, dx), (top, bottom, left, right) = op.stride, op.dilation, op.crop
     height = (rows - 1) * sy + dy * (op.kernel[0] - 1) + 1
     width = (columns - 1) * sx + dx * (op.kernel[1] - 1) + 1
-    full = np.zeros((n, channels, height + max(0, -bottom), width + max(0, -right)), products.dtype)
+    above, before = max(0, -top), max(0, -left)
+    full = np.zeros((n, channels, above + height + max(0, -bottom), before + width + max(0, -right)), products.dtype)
     for tap in range(products.shape[2]):
-        y, x = tap // op.kernel[1] * dy, tap % op.kernel[1] * dx
+        y, x = above + tap // op.kernel[1] * dy, before + tap % op.kernel[1] * dx
         full[:, :, y : y + (rows - 1) * sy + 1 : sy, x : x + (columns - 1) * sx + 1 : sx] += products[:, :, tap]
-    return full[:, :, top : height - bottom, left : width - right]
+    return full[:, :, above + top : above + height - bottom, before + left : before + width - right]
 
 
 def _per_channel(values: Array, x: Array) -> Array:

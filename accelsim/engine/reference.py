@@ -56,8 +56,8 @@ def _(op: ConvTranspose2d, x: Integers, weights: Integers) -> Integers:
         for group in range(op.groups)
     ]
     together = np.concatenate(products, axis=1)
-    n, channels, _, _, rows, columns = together.shape
-    return scatter_and_crop(op, together.reshape(n, channels, -1, rows, columns))
+    n, channels, rows_of_taps, columns_of_taps, rows, columns = together.shape
+    return scatter_and_crop(op, together.reshape(n, channels, rows_of_taps * columns_of_taps, rows, columns))
 
 
 class ReferenceKernel:

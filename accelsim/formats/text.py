@@ -65,8 +65,12 @@ def parse_format(text: str, role: str = "activations") -> NumberFormat:
         raise AccelsimError(f"precision: int{bits} is not supported; expected int2 to int16")
     weights = role == "weights"
     format = AffineInt(bits, "channel" if weights else "tensor", symmetric=weights)
-    for option in match[2].split(":")[1:]:
+    options = match[2].split(":")[1:]
+    for option in options:
         format = _with_option(format, option, text)
+    for one, other in (("channel", "tensor"), ("sym", "asym")):
+        if one in options and other in options:
+            raise AccelsimError(f"precision: {text!r}: :{one} and :{other} exclude each other")
     if weights and not format.symmetric:
         raise AccelsimError(f"precision: weights={text}: weights must be symmetric (:sym)")
     if not weights and format.granularity == "channel":

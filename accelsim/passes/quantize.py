@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from accelsim.engine.linear_kernel import affine_of
 from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import AffineInt, scaling_for_weights
+from accelsim.formats.affine import AffineInt, Scaling, scaling_for_weights
 from accelsim.formats.quantize import quantize
 from accelsim.formats.requantize import requantization
 from accelsim.ir.graph import Node, Weights
@@ -34,11 +34,13 @@ def quantize_weights(program: Program, weights: Weights) -> Program:
 def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weights) -> LinearLayer:
     assert isinstance(layer.weights, AffineInt) and layer.accumulator is not None
     float_weights = output_channels_first(node.op, weights[node.parameter("weight")])
-    scaling = scaling_for_weights(layer.weights, float_weights, axis=0)
-    codes = quantize(float_weights, layer.weights, scaling)
-    unit = affine_of(program.encodings[node.inputs[0]])[1].scale * scaling.scale
     channels = len(float_weights)
     bias = weights[node.parameter("bias")] if _has_bias(node) else np.zeros(channels, np.float32)
+    input_scale = affine_of(program.encodings[node.inputs[0]])[1].scale
+    scaling = scaling_for_weights(layer.weights, float_weights, axis=0)
+    scaling = _with_room_for_bias(scaling, bias, input_scale, layer.accumulator)
+    codes = quantize(float_weights, layer.weights, scaling)
+    unit = input_scale * scaling.scale
     constants = None
     if arithmetic(node) == "integer":
         out = affine_of(program.encodings[node.name])[1].scale
@@ -53,6 +55,22 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
         constants,
     )
     return replace(layer, integers=integers)
+
+
+def _with_room_for_bias(
+    scaling: Scaling, bias: NDArray[np.float32], input_scale: NDArray[np.float64], accumulator: Accumulator
+) -> Scaling:
+    """Weight scales raised until each bias takes at most a quarter of the accumulator's range.
+
+    A channel whose weights have all but vanished (a batch norm with gamma near 0) is its bias, and at the scale of
+    those weights the bias would saturate. Accumulators below 32 bits are a choice of the user's and left to wrap.
+    """
+    if accumulator.bits < 32:
+        return scaling
+    needed = np.abs(bias.astype(np.float64)) / (input_scale * 2.0 ** (accumulator.bits - 2))
+    if len(scaling.scale) == 1:
+        needed = needed.max(keepdims=True)
+    return replace(scaling, scale=np.maximum(scaling.scale, needed))
 
 
 def _has_bias(node: Node) -> bool:
