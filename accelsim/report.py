@@ -83,10 +83,7 @@ class Report:
             if self.images is not None and self.float_images is not None and len(self.images):
                 save_comparison(self.float_images, self.images, place / "images.png")
             if self.outputs:
-                arrays = {f"input.{k}": v for k, v in self.inputs.items()}
-                np.savez_compressed(
-                    place / "arrays.npz", **arrays, **{f"output.{k}": v for k, v in self.outputs.items()}
-                )
+                _save_arrays({"input": self.inputs, "output": self.outputs}, place / "arrays.safetensors")
         except OSError as error:
             raise AccelsimError(f"{place}: cannot be written: {error.strerror}") from None
         return place
