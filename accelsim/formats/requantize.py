@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from accelsim.errors import AccelsimError
 
 MULTIPLIER_BITS = 31
+LARGEST_MULTIPLIER = 2.0**30 * (1 - 2.0**-32)
+"""From here on a real multiplier rounds to 2**30, which needs a shift of 0."""
 MAX_SHIFT = 62
 MIN_SHIFT = 1
 CONSTANT_BYTES = 5
@@ -42,7 +44,7 @@ def requantization(real: NDArray[np.float64]) -> Requantization:
 
 
 def _constants(real: float) -> tuple[int, int]:
-    if not 0 <= real < 2**30:
+    if not 0 <= real < LARGEST_MULTIPLIER:
         raise AccelsimError(f"requantization multiplier {real}: expected a value in [0, 2**30)")
     fraction, exponent = math.frexp(real)
     multiplier = round(fraction * 2**MULTIPLIER_BITS)
