@@ -7,11 +7,11 @@ from math import ceil, prod
 from accelsim.errors import DoesNotFit
 from accelsim.mapping.counts import Transfer
 from accelsim.mapping.hierarchy import Hierarchy
-from accelsim.mapping.layer_problem import AXES, DIMS, LayerProblem
+from accelsim.mapping.layer_problem import DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest
 from accelsim.mapping.score import Goal, orders_of
 from accelsim.mapping.search import search, without_dominated
-from accelsim.mapping.tables import AxisTable, Tiles, axis_table, columns_of
+from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of
 from accelsim.mapping.traffic import Costs, Traffic, costs
 
 __all__ = ["Goal", "Mapping", "best_mapping", "least_bytes"]
@@ -112,12 +112,12 @@ def best_mapping(
     exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Raises DoesNotFit where no
     tiling fits.
     """
-    _check_room(problem, hierarchy, certain=False)
-    tables = [without_dominated(table, hierarchy) for table in _axis_tables(problem, hierarchy, tiles)]
-    tables.sort(key=lambda table: len(table.values))
+    every = axis_tables(problem, hierarchy, tiles)
+    _check_room(problem, hierarchy, every, certain=False)
+    tables = sorted((without_dominated(table, hierarchy) for table in every), key=lambda table: len(table.values))
     found = search(problem, hierarchy, goal, tables)
     if found is None:
-        _check_room(problem, hierarchy, certain=True)
+        _check_room(problem, hierarchy, every, certain=True)
         raise DoesNotFit("mapper: no tiling fits all memories at once")
     chosen = {
         dim: tuple(int(tile) for tile in table.chains[row][i])
@@ -132,11 +132,8 @@ def least_bytes(problem: LayerProblem, hierarchy: Hierarchy) -> tuple[int, ...]:
     """Per memory, bytes of tiles that always suffice for some mapping: every tile at its smallest, double buffers and
     unfinished sums included, reserved bytes not.
     """
-    return tuple(-(-bits // 8) for bits in _least_bits(problem, hierarchy, certain=True))
-
-
-def _axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
-    return [axis_table(problem, hierarchy, axis, tiles) for axis in AXES]
+    tables = axis_tables(problem, hierarchy, "divisors")
+    return tuple(-(-bits // 8) for bits in _least_bits(problem, hierarchy, tables, certain=True))
 
 
 def _nest(
@@ -153,15 +150,14 @@ def _nest(
     return Nest(problem, hierarchy.wiring, tuple(loops))
 
 
-def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, certain: bool) -> list[int]:
+def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTable], certain: bool) -> list[int]:
     """Bits of the smallest tiles per memory; certain: sums at the accumulator's width, else at the output's."""
-    smallest = [axis_table(problem, hierarchy, axis, "divisors").values[0] for axis in AXES]
     need = [0] * hierarchy.levels
     for i, column in enumerate(columns_of(hierarchy)):
         if column.kind == "tile":
             wide = certain and column.operand == "O"
             width = hierarchy.partial_sum_bits if wide else hierarchy.word_bits(column.operand)
-            words = prod(int(values[i]) for values in smallest)
+            words = prod(int(table.values[0, i]) for table in tables)
             need[column.child] += words * width * hierarchy.memories[column.child].buffers
     outermost = hierarchy.wiring.path("O")[0]
     if certain and outermost > 0:
@@ -169,8 +165,9 @@ def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, certain: bool) -> l
     return need
 
 
-def _check_room(problem: LayerProblem, hierarchy: Hierarchy, certain: bool) -> None:
-    for memory, bits in list(zip(hierarchy.memories, _least_bits(problem, hierarchy, certain), strict=True))[1:]:
+def _check_room(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTable], certain: bool) -> None:
+    needs = _least_bits(problem, hierarchy, tables, certain)
+    for memory, bits in list(zip(hierarchy.memories, needs, strict=True))[1:]:
         if bits + memory.reserved_bits > memory.size_bits:
             taken = f" beside the {memory.reserved_bits // 8} bytes that live through" if memory.reserved_bits else ""
             raise DoesNotFit(

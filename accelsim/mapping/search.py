@@ -37,7 +37,6 @@ class _Search:
     least: list[Floats]
     """Per number of axes done: the product over the others of the least of each column."""
     best: Found | None = None
-    opened: int = 0
 
     def descend(self, done: int, rows: Floats, order: Ints, moves: Ints, chains: Ints) -> None:
         """Extend partial mappings by the next axis."""
@@ -48,7 +47,6 @@ class _Search:
         order = np.repeat(order, m)
         chains = np.concatenate([np.repeat(chains, m, axis=0), np.tile(np.arange(m), n)[:, None]], axis=1)
         complete = done + 1 == len(self.tables)
-        self.opened += n * m
         least = rows if complete else rows * self.least[done + 1]
         scores = score(self.problem, self.hierarchy, self.goal, least, order, moves, not complete)
         ranked = self.ranked(scores)

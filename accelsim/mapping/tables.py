@@ -14,8 +14,9 @@ made of *columns*, each a product over axes of one number a chain:
 Beside the columns, `moves` tells at which levels a loop that moves each operand runs; over axes it is an OR.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
@@ -76,14 +77,20 @@ class AxisTable:
         return AxisTable(self.axis, self.chains[rows], self.values[rows], self.moves[rows])
 
 
-def axis_table(problem: LayerProblem, hierarchy: Hierarchy, axis: str, tiles: Tiles) -> AxisTable:
-    """Every chain of an axis."""
-    per_dim = [
-        _chains(problem.size[dim], hierarchy.fan_out(dim), hierarchy.levels, hierarchy.fan_level, tiles) for dim in axis
-    ]
-    if len(axis) == 1:
-        return _channel_table(problem, hierarchy, axis, per_dim[0])
-    return _space_table(problem.space(axis), hierarchy, axis, per_dim[0], per_dim[1])
+def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
+    """Every chain of every axis. Row 0 of each has the smallest tiles."""
+    chains = {
+        dim: _chains(size, hierarchy.fan_out(dim), hierarchy.levels, hierarchy.fan_level, tiles)
+        for dim, size in problem.size.items()
+    }
+    found = [_channel_table(problem, hierarchy, dim, chains[dim]) for dim in "NGKC"]
+    found.append(_space_table(problem.h, hierarchy, "PR", chains["P"], chains["R"]))
+    lanes = [hierarchy.fan_out(dim) for dim in "PRQS"]
+    if problem.h == problem.w and lanes[:2] == lanes[2:]:
+        found.append(replace(found[-1], axis="QS"))
+    else:
+        found.append(_space_table(problem.w, hierarchy, "QS", chains["Q"], chains["S"]))
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -203,6 +210,7 @@ def _space_table(space: Space, hierarchy: Hierarchy, axis: str, positions: Ints,
     a = _turns(space.positions, a_chains, a_lanes, fan)
     b = _turns(space.taps, b_chains, b_lanes, fan)
     values = np.ones((len(a_chains), len(columns_of(hierarchy))))
+    footprint = lru_cache(maxsize=None)(partial(_footprint, space))
     for i, column in enumerate(columns_of(hierarchy)):
         if column.kind == "cycles":
             values[:, i] = a.lock_step[:, -1] * b.lock_step[:, -1]
@@ -218,7 +226,7 @@ def _space_table(space: Space, hierarchy: Hierarchy, axis: str, positions: Ints,
             space.positions, a_chains if by_a else a_chains * 0 + space.positions, column.child, a_lanes, fan
         )
         b_cuts = _cuts(space.taps, b_chains if by_b else b_chains * 0 + space.taps, column.child, b_lanes, fan)
-        words = _footprints(space, column.operand, a_cuts, b_cuts, column.kind, outer)
+        words = _footprints(footprint, column, a_cuts, b_cuts, outer)
         if column.kind != "tile":
             each_copy = inner if column.kind == "V" else not outer
             a_runs, b_runs = (t.busy if each_copy else t.lock_step for t in (a, b))
@@ -229,19 +237,18 @@ def _space_table(space: Space, hierarchy: Hierarchy, axis: str, positions: Ints,
     return AxisTable(axis, np.stack([a_chains, b_chains], axis=1), values, moves)
 
 
-def _footprints(space: Space, operand: str, a: Cuts, b: Cuts, kind: str, outer: bool) -> Ints:
+def _footprints(footprint: Callable[..., tuple[int, int, int]], column: Column, a: Cuts, b: Cuts, outer: bool) -> Ints:
     """Words per row: summed over all turns (U, V), of the largest fetch (first) or of the largest tile."""
-    every_copy = kind in ("V", "tile") or not outer
+    every_copy = column.kind in ("V", "tile") or not outer
     cuts, where = np.unique(np.stack([*a[:2], *b[:2]]), axis=1, return_inverse=True)
     found = [
-        _footprint(space, operand, (int(c[0]), int(c[1]), a[2]), (int(c[2]), int(c[3]), b[2]), every_copy)
+        footprint(column.operand, (int(c[0]), int(c[1]), a[2]), (int(c[2]), int(c[3]), b[2]), every_copy)
         for c in cuts.T
     ]
-    which = {"U": 0, "V": 0, "first": 1, "tile": 2}[kind]
+    which = {"U": 0, "V": 0, "first": 1, "tile": 2}[column.kind]
     return np.array([words[which] for words in found])[where.ravel()]
 
 
-@lru_cache(maxsize=65536)
 def _footprint(
     space: Space, operand: str, a: tuple[int, int, int], b: tuple[int, int, int], every_copy: bool
 ) -> tuple[int, int, int]:
@@ -255,7 +262,8 @@ def _footprint(
     width, copies = int(index.max()) + 1, a[2] * b[2]
     turn = a_turn[:, None] * (int(b_turn.max()) + 1) + b_turn
     copy = a_copy[:, None] * b[2] + b_copy if every_copy else 0
-    touched = np.unique(((turn * copies + copy) * width + index)[index >= 0])
+    touched = np.sort(((turn * copies + copy) * width + index)[index >= 0])
+    touched = touched[np.diff(touched, prepend=-1) > 0]
     by_copy = np.bincount(touched // width) if width else np.zeros(1, np.int64)
     by_turn = np.bincount(touched // (width * copies)) if width else by_copy
     return len(touched), int(by_turn.max(initial=0)), int(by_copy.max(initial=0))

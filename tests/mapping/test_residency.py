@@ -142,4 +142,3 @@ def test_hundreds_of_layers_with_skips_take_moments(skip, capacity):
     found = plan(steps, sizes, {"t150"}, capacity)
     assert time.perf_counter() - start < 20
     assert found.peak_bytes <= capacity
-    print(skip, time.perf_counter() - start, found.gap_bytes, found.offchip_bytes_steady)
