@@ -77,8 +77,8 @@ def _cost_lines(report: Report) -> list[str]:
     return [
         f"  batch of {t['batch']:<4} {t['offchip_bytes']:,} bytes off chip (weights loaded once), "
         f"{t['latency_s'] * 1e6:,.1f} us, {t['images_per_s']:,.0f} images/s",
-        f"  energy        {t['energy_j'] * 1e6:,.2f} uJ ({t['energy_j_low'] * 1e6:,.0f} to "
-        f"{t['energy_j_high'] * 1e6:,.0f}): {parts}",
+        f"  energy        {t['energy_j'] * 1e6:,.2f} uJ ({t['energy_j_low'] * 1e6:,.4g} to "
+        f"{t['energy_j_high'] * 1e6:,.4g}): {parts}",
         f"  steady state  {steady['offchip_bytes']:,.0f} bytes off chip, {steady['energy_j'] * 1e6:,.2f} uJ an image",
         *_resource_lines(report),
     ]

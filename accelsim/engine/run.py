@@ -120,7 +120,7 @@ def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKe
 
 def _move(op: Op, codes: Array, zero_point: int) -> Array:
     if isinstance(op, ReLU):
-        return np.maximum(codes, codes.dtype.type(zero_point))
+        return np.asarray(np.maximum(codes, codes.dtype.type(zero_point)))
     if isinstance(op, ZeroPad):
         return pad(op, codes, zero_point)
     moved: Array = run_float_op(op, {}, codes)

@@ -103,7 +103,7 @@ def _lower_call(lowering: Lowering, at: fx.Node) -> None:
             return
         raise UnsupportedOperator(
             f"{where(at)}: operator {at.target} is not supported",
-            hint="supported: " + ", ".join(sorted({str(t).rpartition(".")[0] or str(t) for t in LOWER})),
+            hint="supported: " + ", ".join(sorted({str(t).split(".")[1] for t in LOWER if str(t).startswith("aten.")})),
         )
     if writes_in_place(at):
         check_in_place(at)

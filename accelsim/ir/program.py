@@ -69,6 +69,14 @@ def shares_encoding(node: Node) -> bool:
     return isinstance(node.op, (*get_args(View), ReLU)) and not node.epilogue
 
 
+def storage_roots(graph: Graph) -> dict[str, str]:
+    """Value -> the value whose codes hold it: itself, or the source that it is a view of."""
+    roots = {value.name: value.name for value in graph.inputs}
+    for node in graph.nodes:
+        roots[node.name] = roots[node.inputs[0]] if shares_encoding(node) else node.name
+    return roots
+
+
 def arithmetic(node: Node) -> Arithmetic:
     """`integer` where codes become codes by integer operations alone, else `float` (float64 between codes)."""
     if isinstance(node.op, get_args(Linear)):

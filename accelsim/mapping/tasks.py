@@ -12,10 +12,10 @@ from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.formats.text import NumberFormat
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import NoFormat
-from accelsim.ir.graph import Graph, Node
+from accelsim.ir.graph import Node
 from accelsim.ir.ops import ChannelAffine, Linear
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import Program, shares_encoding
+from accelsim.ir.program import Program, shares_encoding, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
@@ -52,18 +52,9 @@ class Tasks:
     assumptions: tuple[str, ...]
 
 
-def stored_as(graph: Graph) -> dict[str, str]:
-    """Value -> the tensor that holds it: itself, or the source that it is a view of."""
-    tensors = {value.name: value.name for value in graph.inputs}
-    for node in graph.nodes:
-        view = shares_encoding(node)
-        tensors[node.name] = tensors[node.inputs[0]] if view else node.name
-    return tensors
-
-
 def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoFormat:
     """The steps of a program, or why the machine has no cost for its formats."""
-    graph, tensors = program.graph, stored_as(program.graph)
+    graph, tensors = program.graph, storage_roots(program.graph)
     steps: list[Task] = []
     assumptions: list[str] = []
     for node in graph.nodes:

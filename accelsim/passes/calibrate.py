@@ -11,8 +11,7 @@ from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import AffineInt, scaling_for_range
 from accelsim.ir.graph import Weights
-from accelsim.ir.program import Encoding, Program
-from accelsim.passes.formats import storage_roots
+from accelsim.ir.program import Encoding, Program, storage_roots
 
 
 def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[Any]]) -> Program:

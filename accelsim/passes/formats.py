@@ -6,15 +6,7 @@ from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.text import NumberFormat, Precision
 from accelsim.ir.graph import Graph
 from accelsim.ir.ops import Linear
-from accelsim.ir.program import Encoding, LinearLayer, Program, shares_encoding
-
-
-def storage_roots(graph: Graph) -> dict[str, str]:
-    """Value -> the value whose codes it is a view of (itself when it has its own)."""
-    roots = {value.name: value.name for value in graph.inputs}
-    for node in graph.nodes:
-        roots[node.name] = roots[node.inputs[0]] if shares_encoding(node) else node.name
-    return roots
+from accelsim.ir.program import Encoding, LinearLayer, Program, storage_roots
 
 
 def assign_formats(graph: Graph, precision: Precision) -> Program:
