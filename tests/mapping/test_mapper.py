@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from interpret import Run
-from problems import layer_problems
+from problems import layer_problems, spaces
 
 from accelsim.errors import AccelsimError, DoesNotFit
 from accelsim.mapping.hierarchy import Hierarchy, Memory
@@ -120,9 +120,7 @@ def hierarchies(draw):
     return found.resident(inside, "m1").reserve("m1", draw(st.sampled_from([0, 5])))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
-@given(layer_problems(most_macs=400), hierarchies())
-def test_equals_every_tiling_in_every_order(problem, hierarchy):
+def compare(problem, hierarchy):
     nests = list(islice(every_nest(problem, hierarchy), MOST_NESTS + 1))
     assume(len(nests) <= MOST_NESTS)
     every = [costs(nest, hierarchy) for nest in nests]
@@ -148,6 +146,27 @@ def test_equals_every_tiling_in_every_order(problem, hierarchy):
             used <= m.size_bits for used, m in zip(found.costs.used_bits[1:], hierarchy.memories[1:], strict=True)
         )
     Run(found.nest)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(layer_problems(most_macs=400), hierarchies())
+def test_equals_every_tiling_in_every_order(problem, hierarchy):
+    compare(problem, hierarchy)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_equals_every_tiling_with_lanes_over_positions_and_taps(data):
+    """Copies whose inputs or outputs overlap, with memories inside each copy."""
+    space = data.draw(spaces(data.draw(st.sampled_from(["conv", "scatter", "phase"]))))
+    assume(space.positions > 2 and space.taps > 1 and space.outputs_reached)
+    inner = data.draw(st.sampled_from(["WIO", "IO", "WI"]))
+    memories = (
+        Memory("dram", "WIO", 2**20, 20, 20),
+        Memory("pads", inner, data.draw(st.sampled_from([64, 128, 512])), 1, 1, read_bandwidth=16.0, shared_port=True),
+    )
+    lanes = data.draw(st.sampled_from([(("P", 2),), (("P", 3), ("R", 2)), (("R", 2),)]))
+    compare(LayerProblem(K=2, h=space), Hierarchy(memories, 0, lanes, "WIO", partial_sum_bits=16))
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------
