@@ -57,12 +57,10 @@ def _(op: Conv2d, parameters: Mapping[str, Array], *inputs: Array) -> Array:
     ]
     n, _, rows, columns = windows.shape[:4]
     each_in, each_out = op.in_channels // op.groups, op.out_channels // op.groups
-    patches = windows.reshape(n, op.groups, each_in, rows, columns, *op.kernel).transpose(1, 0, 3, 4, 2, 5, 6)
-    per_group = patches.reshape(op.groups, n * rows * columns, each_in * op.kernel[0] * op.kernel[1])
-    kernels = weight.reshape(op.groups, each_out, -1)
-    product = per_group @ kernels.transpose(0, 2, 1)
-    result = product.reshape(op.groups, n, rows, columns, each_out).transpose(1, 0, 4, 2, 3)
-    return _add_bias(op, parameters, np.ascontiguousarray(result.reshape(n, op.out_channels, rows, columns)))
+    terms = each_in * op.kernel[0] * op.kernel[1]
+    patches = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, op.groups, terms, rows * columns)
+    result = weight.reshape(op.groups, each_out, terms)[None] @ patches
+    return _add_bias(op, parameters, result.reshape(n, op.out_channels, rows, columns))
 
 
 @run_float_op.register

@@ -34,11 +34,29 @@ def run_float(
     graph: Graph,
     weights: Weights,
     inputs: Mapping[str, Array],
-    batch: int = 64,
+    batch: int = 32,
     observe: Observe = lambda name, value: None,
     on_batch: Callable[[int], None] = lambda done: None,
+    threads: int = 1,
 ) -> dict[str, NDArray[np.float32]]:
-    """Outputs `[N, ...]` in float32 by name. `observe(name, value)` sees every value of every batch."""
+    """Outputs `[N, ...]` in float32 by name. `observe(name, value)` sees every value of every batch.
+
+    `threads` of the BLAS: its matrices are small here, and a second thread often costs more than it brings.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(threads, user_api="blas"):
+        return _run_float(graph, weights, inputs, batch, observe, on_batch)
+
+
+def _run_float(
+    graph: Graph,
+    weights: Weights,
+    inputs: Mapping[str, Array],
+    batch: int,
+    observe: Observe,
+    on_batch: Callable[[int], None],
+) -> dict[str, NDArray[np.float32]]:
     collected: dict[str, list[Array]] = {name: [] for name in graph.outputs}
     for piece in batches(inputs, batch):
         values: dict[str, Array] = {name: x.astype(np.float32, copy=False) for name, x in piece.items()}
