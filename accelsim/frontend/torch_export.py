@@ -61,7 +61,8 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
     module.eval()
     examples = tuple(torch.cat([x, x])[:BATCH] if x.dim() else x for x in example_inputs)
     batch = torch.export.Dim("batch", min=1)
-    shapes = ShapesCollection()  # type: ignore[no-untyped-call]  # by tensor, because forward(*inputs) has no tuple of its own for each
+    # by tensor, because forward(*inputs) has no name for each
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call]
     for example in examples:
         shapes[example] = {0: batch}
     try:

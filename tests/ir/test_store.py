@@ -306,8 +306,8 @@ def test_weights_must_be_there_fit_and_be_finite(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for length in range(0, len(whole), 5):
         path.write_bytes(whole[:length])
-        with pytest.raises(AccelsimError, match="w.safetensors: not a readable safetensors file") as caught:
+        with pytest.raises(AccelsimError, match=r"w\.safetensors: not a readable safetensors file") as caught:
             load_tensors(path)
         assert "\n" not in str(caught.value)
-    with pytest.raises(AccelsimError, match="none.safetensors: no such file"):
+    with pytest.raises(AccelsimError, match=r"none\.safetensors: no such file"):
         load_weights(tmp_path / "none.safetensors")

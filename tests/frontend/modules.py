@@ -1,0 +1,266 @@
+"""Small torch modules for the tests: each a module and the sample shapes of its inputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Function(nn.Module):
+    """`function(self, *inputs)` with the given submodules."""
+
+    def __init__(self, function: Callable[..., Any], **parts: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.function(self, *inputs)
+
+
+def tied() -> nn.Module:
+    a, b = nn.Linear(4, 4), nn.Linear(4, 4)
+    b.weight = a.weight
+    return Function(lambda m, x: m.b(m.a(x)), a=a, b=b)
+
+
+def scrambled(module: nn.Module) -> nn.Module:
+    """The module with statistics and affine parameters of batch norms far from their start."""
+    generator = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) and part.running_mean is not None:
+            part.running_mean.normal_(generator=generator)
+            assert part.running_var is not None
+            part.running_var.uniform_(0.2, 3, generator=generator)
+            if part.affine:
+                nn.init.normal_(part.weight, generator=generator)
+                nn.init.normal_(part.bias, generator=generator)
+    return module
+
+
+def in_place_statement(m: Any, x: Tensor) -> Tensor:
+    h = m.c(x)
+    h.relu_()
+    return h + m.c(h)
+
+
+def in_place_residual(m: Any, x: Tensor) -> Tensor:
+    y = m.c(x)
+    y += x
+    return torch.relu(y)
+
+
+def same_everywhere(m: Any, x: Tensor) -> Tensor:
+    x = F.dropout(m.drop(m.same(x)), 0.5, m.training).contiguous()
+    return m.c(x.clone().detach()[:, :])
+
+
+GOOD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
+    "linear": (lambda: nn.Linear(5, 3), [(5,)], "Dense"),
+    "linear over a sequence": (lambda: nn.Linear(5, 3, bias=False), [(2, 5)], "Dense"),
+    "conv": (lambda: nn.Conv2d(4, 6, (3, 2), (2, 1), (1, 0), (1, 2), groups=2), [(4, 7, 8)], "Conv2d"),
+    "conv same": (lambda: nn.Conv2d(3, 4, (4, 2), 1, "same", (1, 3)), [(3, 7, 8)], "Conv2d"),
+    "conv valid": (lambda: nn.Conv2d(3, 4, 3, 2, "valid", bias=False), [(3, 7, 8)], "Conv2d"),
+    "up": (
+        lambda: nn.ConvTranspose2d(4, 6, (5, 3), (3, 2), (2, 1), (2, 1), 2, True, (1, 2)),
+        [(4, 4, 5)],
+        "ConvTranspose2d",
+    ),
+    "up without a crop": (lambda: nn.ConvTranspose2d(2, 2, 3, 3, 0, 2), [(2, 3, 3)], "ConvTranspose2d"),
+    "norm 1d": (lambda: nn.BatchNorm1d(5), [(5,)], "BatchNorm"),
+    "norm 1d of a sequence": (lambda: nn.BatchNorm1d(5), [(5, 3)], "BatchNorm"),
+    "norm 2d, no affine": (lambda: nn.BatchNorm2d(5, eps=0.3, affine=False), [(5, 3, 2)], "BatchNorm"),
+    "activations": (
+        lambda: nn.Sequential(nn.ReLU(), nn.Linear(4, 4), nn.LeakyReLU(0.3), nn.Sigmoid(), nn.Tanh()),
+        [(4,)],
+        "ReLU Dense LeakyReLU Sigmoid Tanh",
+    ),
+    "leaky slope by default": (lambda: Function(lambda m, x: F.leaky_relu(x)), [(4,)], "LeakyReLU"),
+    "in place": (
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True), nn.LeakyReLU(0.1, True), nn.Dropout(0.5, True)),
+        [(4,)],
+        "Dense ReLU LeakyReLU",
+    ),
+    "in place, read again": (lambda: Function(in_place_statement, c=nn.Linear(4, 4)), [(4,)], "Dense ReLU Dense Add"),
+    "in place residual": (lambda: Function(in_place_residual, c=nn.Linear(4, 4)), [(4,)], "Dense Add ReLU"),
+    "pad": (lambda: Function(lambda m, x: F.pad(x, (1, 2, 0, 3))), [(2, 3, 4)], "ZeroPad"),
+    "pad channels": (lambda: Function(lambda m, x: F.pad(x, (0, 0, 0, 0, 1, 2))), [(2, 3, 4)], "ZeroPad"),
+    "ZeroPad2d": (lambda: nn.ZeroPad2d((3, 0, 1, 2)), [(2, 3, 4)], "ZeroPad"),
+    "slices": (
+        lambda: Function(lambda m, x: x[:, 1:, -5:-1, ::3][:, :, :100, 1:]),
+        [(3, 7, 8)],
+        "Slice Slice Slice Slice",
+    ),
+    "pools": (
+        lambda: Function(
+            lambda m, x: m.p(x).flatten(1) + x.mean((-1, 2)) + x.mean((2, 3), True)[:, :, 0:1].view(-1, 3),
+            p=nn.AdaptiveAvgPool2d(1),
+        ),
+        [(3, 4, 5)],
+        "GlobalAveragePool Reshape Reshape GlobalAveragePool Add GlobalAveragePool Reshape Reshape Add",
+    ),
+    "shapes": (
+        lambda: Function(
+            lambda m, x: (
+                m.u(m.f(x).view(-1, 4, 6).transpose(1, -1).permute(0, 2, 1).reshape(x.shape[0], 24))
+                .unsqueeze(1)
+                .squeeze(1)
+            ),
+            f=nn.Flatten(),
+            u=nn.Unflatten(1, (2, -1)),
+        ),
+        [(2, 3, 4)],
+        "Reshape Reshape Permute Permute Reshape Reshape Reshape Reshape",
+    ),
+    "nothing but identities": (
+        lambda: Function(same_everywhere, drop=nn.Dropout2d(), same=nn.Identity(), c=nn.Linear(4, 4)),
+        [(3, 4, 4)],
+        "Dense",
+    ),
+    "a module twice": (lambda: Function(lambda m, x: m.c(m.c(x)), c=nn.Linear(4, 4)), [(4,)], "Dense Dense"),
+    "a tied weight with two biases": (tied, [(4,)], "Dense Dense"),
+    "two inputs, two outputs": (
+        lambda: Function(
+            lambda m, x, y: (m.a(x) + m.b(y), {"x": x, "h": m.a(y)}), a=nn.Linear(4, 4), b=nn.Linear(4, 4)
+        ),
+        [(4,), (4,)],
+        "Dense Dense Add Dense",
+    ),
+    "parameters of its own": (
+        lambda: Function(lambda m, x: F.linear(x, m.c.weight), c=nn.Linear(4, 4)),
+        [(4,)],
+        "Dense",
+    ),
+}
+
+
+def bad_view(m: Any, x: Tensor) -> Tensor:
+    h = m.c(x)
+    h.view(-1, 2, 2).relu_()
+    return h
+
+
+def bad_statement(m: Any, x: Tensor) -> Tensor:
+    h = m.c(x)
+    h.view(-1, 2, 2).mul_(2)
+    return h
+
+
+class Block(nn.Module):
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 2, 1), norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
+class Net(nn.Module):
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.block = Block(norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x)
+
+
+BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
+    "instance norm": (
+        lambda: Net(nn.InstanceNorm2d(2)),
+        [(2, 4, 4)],
+        "block.norm (InstanceNorm2d): operator aten.instance_norm.default is not supported",
+    ),
+    "softmax": (
+        lambda: Net(nn.Softmax(1)),
+        [(2, 4, 4)],
+        "block.norm (Softmax): operator aten.softmax.int is not supported",
+    ),
+    "batch norm without statistics": (
+        lambda: Net(nn.BatchNorm2d(2, track_running_stats=False)),
+        [(2, 4, 4)],
+        "block.norm (BatchNorm2d): batch norm without stored statistics is not supported",
+    ),
+    "batch norm in training": (
+        lambda: Function(
+            lambda m, x: F.batch_norm(x, m.n.running_mean, m.n.running_var, training=True), n=nn.BatchNorm1d(4)
+        ),
+        [(4,)],
+        "batch norm without stored statistics",
+    ),
+    "dropout that stays on": (
+        lambda: Function(lambda m, x: F.dropout(x)),
+        [(4,)],
+        "dropout that stays on in eval mode",
+    ),
+    "a fixed batch": (lambda: Function(lambda m, x: x.view(2, 8)), [(8,)], "torch.export refuses this module"),
+    "a batch in another place": (
+        lambda: Function(lambda m, x: x.view(2, x.shape[0], 3)),
+        [(2, 3)],
+        "Function: torch.export refuses this module: its batch is not free",
+    ),
+    "flattening the batch": (
+        lambda: Function(lambda m, x: x.view(-1, 4)),
+        [(2, 4)],
+        "a reshape that moves the batch dimension is not supported",
+    ),
+    "permuting the batch": (
+        lambda: Function(lambda m, x: x.permute(1, 0, 2)),
+        [(4, 3)],
+        "a permutation that moves the batch dimension is not supported",
+    ),
+    "transposing the batch": (
+        lambda: Function(lambda m, x: x.transpose(-1, 0)),
+        [(4,)],
+        "permutation that moves the batch",
+    ),
+    "slicing the batch": (
+        lambda: Function(lambda m, x: x[:1]),
+        [(4, 3)],
+        "slicing the batch dimension is not supported",
+    ),
+    "an empty slice": (lambda: Function(lambda m, x: x[:, 5:2]), [(8,)], "a slice that keeps nothing of 8"),
+    "reflect pad": (lambda: Net(nn.ReflectionPad2d(1)), [(2, 4, 4)], "block.norm (ReflectionPad2d): "),
+    "pad of ones": (
+        lambda: Function(lambda m, x: F.pad(x, (1, 1), value=1.0)),
+        [(4,)],
+        "with value 1.0 is not supported",
+    ),
+    "negative pad": (lambda: Function(lambda m, x: F.pad(x, (-1, 1))), [(4,)], "padding [-1, 1] is not supported"),
+    "pad of the batch": (lambda: Function(lambda m, x: F.pad(x, (0, 0, 1, 1))), [(4,)], "is not supported"),
+    "mean of one axis": (lambda: Function(lambda m, x: x.mean(1)), [(4, 3)], "a mean over axes [1] is not supported"),
+    "pool to 2x2": (
+        lambda: Net(nn.AdaptiveAvgPool2d(2)),
+        [(2, 4, 4)],
+        "block.norm (AdaptiveAvgPool2d): adaptive pooling",
+    ),
+    "broadcast": (
+        lambda: Function(lambda m, x, y: x + y),
+        [(4, 3), (1, 3)],
+        "adding [4, 3] and [1, 3] is not supported",
+    ),
+    "alpha": (
+        lambda: Function(lambda m, x: torch.add(x, x, alpha=2)),
+        [(4,)],
+        "addition with alpha=2 is not supported",
+    ),
+    "a number": (lambda: Function(lambda m, x: x + 1.0), [(4,)], "reads 1.0, which is not a value of the network"),
+    "a computed weight": (
+        lambda: Function(lambda m, x, y: F.linear(x, y)),
+        [(4,), (4,)],
+        "as its weights; expected a stored parameter",
+    ),
+    "writing through a view": (
+        lambda: Function(bad_view, c=nn.Linear(4, 4)),
+        [(4,)],
+        "aten.relu_.default writes in place into a value that is read later through another view",
+    ),
+    "an unknown statement": (
+        lambda: Function(bad_statement, c=nn.Linear(4, 4)),
+        [(4,)],
+        "operator aten.mul_.Tensor is not supported",
+    ),
+    "a constant output": (lambda: Function(lambda m, x: (x, 3)), [(4,)], "output reads 3, which is not a value"),
+}
