@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -20,6 +21,10 @@ app = typer.Typer(
     help="Bit-exact simulation and cost of generative networks on hardware.\n\n"
     "Example: [bold]accelsim simulate dcgan32 --on zcu104 --precision int8[/bold]",
 )
+
+
+LARGEST_INPUT = 2**28
+"""Elements of one sample of an input: 1 GiB of float32."""
 
 
 class Listed(StrEnum):
@@ -218,9 +223,14 @@ def _workload(source: str, inputs: list[str] | None) -> Any:
 
 def _shape(text: str) -> tuple[int, ...]:
     parts = text.lower().split("x")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) <= 18 and int(part) > 0 for part in parts):
         raise AccelsimError(f"--input {text}: expected sizes joined by x, the batch first, for example 1x3x32x32")
-    return tuple(map(int, parts))
+    sample = tuple(map(int, parts[1:]))
+    if prod(sample) > LARGEST_INPUT:
+        raise AccelsimError(
+            f"--input {text}: one sample has {prod(sample):,} elements, expected {LARGEST_INPUT:,} or less"
+        )
+    return (1, *sample)  # only the shape of a sample matters
 
 
 @contextmanager
@@ -245,14 +255,13 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 def _show(report: Any, out: Path | None, as_json: bool) -> None:
     from accelsim.console import print_report
 
-    if out is not None:
-        report.save(out)
+    written = () if out is None else report.save(out)
     if as_json:
         sys.stdout.write(report.json())
         return
     print_report(report)
-    if out is not None:
-        typer.echo(f"  wrote {', '.join(sorted(str(path) for path in out.iterdir()))}")
+    if written:
+        typer.echo(f"  wrote {', '.join(map(str, written))}")
 
 
 def _print_json(document: Any) -> None:

@@ -76,7 +76,7 @@ def _cost_lines(report: Report) -> list[str]:
     parts = ", ".join(f"{name} {joule * 1e6:.2f}" for name, joule in report.energy_by_component_j.items())
     return [
         f"  batch of {t['batch']:<4} {t['offchip_bytes']:,} bytes off chip (weights loaded once), "
-        f"{t['latency_s'] * 1e6:,.1f} us, {t['images_per_s']:,.0f} images/s",
+        f"{t['latency_s'] * 1e6:,.1f} us, {_number(t['images_per_s'], 1, ',.0f')} images/s",
         f"  energy        {t['energy_j'] * 1e6:,.2f} uJ ({t['energy_j_low'] * 1e6:,.4g} to "
         f"{t['energy_j_high'] * 1e6:,.4g}): {parts}",
         f"  steady state  {steady['offchip_bytes']:,.0f} bytes off chip, {steady['energy_j'] * 1e6:,.2f} uJ an image",

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a simulated run gives: real outputs of the program and of the float generator, and the program's codes."""
+    """What a simulated run gives: real outputs of the program and of the float generator, by the generator's names."""
 
     program: Program
     weights: Weights
@@ -51,7 +52,7 @@ class _Run:
 def simulate(
     workload: Any,
     *,
-    on: str | Architecture,
+    on: str | Path | Architecture,
     precision: str | Precision = "int8",
     images: int = 64,
     batch: int = 1,
@@ -84,22 +85,20 @@ def simulate(
     Raises:
         AccelsimError: bad input, or a layer that the machine cannot hold.
     """
-    if images < 0:
-        raise AccelsimError(f"images: {images}; expected 0 or more")
+    _check_run(images, seed, kernels)
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, output_range)
+    made = cost(_program(source, machine, wanted), machine, batch, ScheduleOptions(residency=residency))
     run = _run(source, machine, wanted, images, seed, kernels, threads, progress)
-    made = cost(run.program, machine, batch, ScheduleOptions(residency=residency))
-    name = source.graph.outputs[0]
     facts = RunFacts(source, machine, run.program, batch, seed, deadline_ms, run.weights, time.perf_counter() - started)
     report = make_report(facts, made)
-    first, reference = run.outputs[run.program.graph.outputs[0]], run.reference[name]
+    name = source.graph.outputs[0]
+    first, reference = run.outputs[name], run.reference[name]
     pictures: tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None] = (None, None)
     if is_image_shape(first.shape):
         low, high = source.output_range
         pictures = (to_images(reference, low, high), to_images(first, low, high))
     figures, reasons = quality(reference, first, *pictures, source.metrics)
-    outputs = dict(zip(source.graph.outputs, run.outputs.values(), strict=True))
     return replace(
         report,
         quality=figures,
@@ -107,14 +106,14 @@ def simulate(
         images=pictures[1],
         float_images=pictures[0],
         inputs=run.inputs,
-        outputs=outputs,
+        outputs=run.outputs,
     )
 
 
 def estimate(
     workload: Any,
     *,
-    on: str | Architecture,
+    on: str | Path | Architecture,
     precision: str | Precision = "int8",
     batch: int = 1,
     example_inputs: Any = None,
@@ -124,26 +123,39 @@ def estimate(
     """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`."""
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, (-1.0, 1.0))
-    graph, _ = normalise(source.graph, None)
-    program = target(assign_formats(graph, wanted), machine)
+    program = _program(source, machine, wanted)
     made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(residency=residency))
     facts = RunFacts(source, machine, program, batch, None, deadline_ms, None, time.perf_counter() - started)
     return make_report(facts, made)
 
 
+def _check_run(images: int, seed: int, kernels: str) -> None:
+    for name, value in (("images", images), ("seed", seed)):
+        if value < 0:
+            raise AccelsimError(f"{name}: {value}; expected 0 or more")
+    if kernels not in get_args(Kernels):
+        raise AccelsimError(f"kernels: {kernels!r}; expected one of {', '.join(get_args(Kernels))}")
+
+
+def _program(source: Workload, machine: Architecture, wanted: Precision) -> Program:
+    """Formats and shapes alone, without weights: all that the cost depends on."""
+    graph, _ = normalise(source.graph, None)
+    return target(assign_formats(graph, wanted), machine)
+
+
 def _resolve(
     workload: Any,
-    on: str | Architecture,
+    on: str | Path | Architecture,
     precision: str | Precision,
     example_inputs: Any,
     output_range: tuple[float, float],
 ) -> tuple[Workload, Architecture, Precision]:
-    machine = load_architecture(on) if isinstance(on, str) else on
+    machine = load_architecture(str(on)) if isinstance(on, str | Path) else on
     wanted = parse_precision(precision) if isinstance(precision, str) else precision
     if isinstance(workload, Workload):
         return workload, machine, wanted
-    if isinstance(workload, str):
-        return load_workload(workload), machine, wanted
+    if isinstance(workload, str | Path):
+        return load_workload(str(workload)), machine, wanted
     return workload_of_module(workload, example_inputs, output_range), machine, wanted
 
 
@@ -171,7 +183,8 @@ def _run(
     codes = run_program(
         program, inputs, kernels=kernels, threads=threads, on_batch=_counter(progress, str(wanted), images)
     )
-    outputs = {name: decode(program, name, values) for name, values in codes.items()}
+    stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
+    outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}
     return _Run(program, weights, inputs, outputs, reference)
 
 

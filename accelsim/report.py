@@ -69,8 +69,8 @@ class Report:
         """The text of report.json."""
         return json.dumps(self.document(), indent=1) + "\n"
 
-    def save(self, folder: Path | str) -> Path:
-        """Write report.json, report.csv and, where there are images, images.png and the arrays; returns the folder.
+    def save(self, folder: Path | str) -> tuple[Path, ...]:
+        """Write report.json, report.csv and, where there are any, images.png and the arrays; returns the files written.
 
         Raises:
             AccelsimError: the folder cannot be written.
@@ -78,15 +78,18 @@ class Report:
         place = Path(folder)
         try:
             place.mkdir(parents=True, exist_ok=True)
-            (place / "report.json").write_text(self.json())
-            _write_csv(place / "report.csv", [flat(row) for row in self.layer_rows])
+            written = [place / "report.json", place / "report.csv"]
+            written[0].write_text(self.json())
+            _write_csv(written[1], [flat(row) for row in self.layer_rows])
             if self.images is not None and self.float_images is not None and len(self.images):
-                save_comparison(self.float_images, self.images, place / "images.png")
+                written.append(place / "images.png")
+                save_comparison(self.float_images, self.images, written[-1])
             if self.outputs:
-                _save_arrays({"input": self.inputs, "output": self.outputs}, place / "arrays.safetensors")
+                written.append(place / "arrays.safetensors")
+                _save_arrays({"input": self.inputs, "output": self.outputs}, written[-1])
         except OSError as error:
             raise AccelsimError(f"{place}: cannot be written: {error.strerror}") from None
-        return place
+        return tuple(written)
 
 
 def flat(row: Figures, prefix: str = "") -> Figures:

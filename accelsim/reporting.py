@@ -107,7 +107,7 @@ def _cost_totals(facts: RunFacts, cost: Cost) -> Figures:
         "energy_j_low": energy.low,
         "energy_j_high": energy.high,
         "latency_s": cost.latency_s,
-        "images_per_s": facts.batch / cost.latency_s,
+        "images_per_s": facts.batch / cost.latency_s if cost.latency_s else None,
         "meets_deadline": None if deadline is None else cost.latency_s * 1e3 <= deadline,
     }
 
@@ -160,14 +160,13 @@ def _step_figures(step: StepCost | None) -> Figures:
         keys = ("cycles", "latency_s", "utilisation", "bound", "energy_j", "offchip_bytes", "mapping")
         return dict.fromkeys(keys) | {"energy_by_component_j": {}, "accesses_bits": {}}
     scheduled = step.scheduled
-    offchip = [row for row in scheduled.traffic if row.level == 0]
     return {
         "cycles": scheduled.cycles,
         "latency_s": step.latency_s,
         "utilisation": step.utilisation,
         "bound": step.bound,
         "energy_j": sum(energy.value for energy in step.energy.values()),
-        "offchip_bytes": sum(row.read_bits + row.write_bits for row in offchip) // 8,
+        "offchip_bytes": sum(row.read_bits + row.write_bits for row in scheduled.offchip) // 8,
         "mapping": None if scheduled.mapping is None else str(scheduled.mapping),
         "energy_by_component_j": {name: energy.value for name, energy in step.energy.items()},
         "accesses_bits": {

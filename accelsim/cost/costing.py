@@ -72,7 +72,7 @@ def cost(program: Program, machine: Architecture, batch: int, options: ScheduleO
         return work
     made = schedule(work, machine, batch, options)
     steps = tuple(_step_cost(step, program, machine) for step in made.steps)
-    offchip = [row for step in made.steps for row in step.traffic if row.level == 0]
+    offchip = [row for step in made.steps for row in step.offchip]
     saved = total(saved_energy(step, machine, made.on_chip) for step in made.steps)
     return Cost(
         steps=steps,

@@ -1,7 +1,9 @@
 """A workload: a graph, where its weights come from, how its inputs are drawn, and what its outputs mean."""
 
+import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -145,18 +147,46 @@ def workload_of_module(module: Any, example_inputs: Any, output_range: tuple[flo
     Raises:
         AccelsimError: it cannot be lowered, or a weight is not finite.
     """
-    import torch
+    from torch import nn
 
     from accelsim.frontend.torch_export import lower_module
 
+    name = type(module).__name__
+    if not isinstance(module, nn.Module):
+        what = f"the class {module.__name__}" if isinstance(module, type) else f"{name} {module!r:.40}"
+        raise AccelsimError(f"workload: got {what}; expected a name, a path or an instance of torch.nn.Module")
     if example_inputs is None:
         raise AccelsimError(
-            f"{type(module).__name__}: a module needs example_inputs, which give the input shapes",
+            f"{name}: a module needs example_inputs, which give the input shapes",
             hint="for instance example_inputs=torch.zeros(1, 100), or --input 1x100 on the command line",
         )
     examples = example_inputs if isinstance(example_inputs, list | tuple) else [example_inputs]
-    tensors = [x if isinstance(x, torch.Tensor) else torch.as_tensor(np.asarray(x)) for x in examples]
-    name = type(module).__name__
-    graph, weights = lower_module(module, tensors, name)
+    tensors = [_tensor(name, i, x) for i, x in enumerate(examples)]
+    with _quiet_torch():
+        graph, weights = lower_module(module, tensors, name)
     check_weights(graph, weights, name)
     return Workload(name, graph, lambda: weights, {}, output_range, source=name)
+
+
+def _tensor(name: str, index: int, example: Any) -> Any:
+    """The example as a torch tensor, without a copy where it is an array."""
+    import torch
+
+    try:
+        return example if isinstance(example, torch.Tensor) else torch.as_tensor(np.asarray(example))
+    except (TypeError, ValueError, RuntimeError):
+        raise AccelsimError(
+            f"{name}: example_inputs[{index}] is {example!r:.40}; expected a tensor or an array of numbers [N, ...]"
+        ) from None
+
+
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """torch.export logs a traceback of what it also raises, and what it raises becomes one sentence of ours."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before

@@ -67,7 +67,7 @@ class MemoryPlan:
     @property
     def peak_bytes(self) -> int:
         """Most bytes in use at any step, pinned weights included."""
-        return max(self.live_bytes)
+        return max(self.live_bytes, default=0)
 
     def reserved_bytes(self, step: int) -> int:
         """Bytes that the mapping of this step may not use for its tiles."""

@@ -48,6 +48,12 @@ class ScheduledStep:
     saved_bits: int
     """Off-chip weight bits that a later batch does not read again."""
 
+    @property
+    def offchip(self) -> tuple[Traffic, ...]:
+        """Off-chip traffic, one row per kind, each direction in whole bytes so that sums over steps are exact."""
+        rows = merged_traffic(tuple(row for row in self.traffic if row.level == 0))
+        return tuple(replace(r, read_bits=_whole(r.read_bits), write_bits=_whole(r.write_bits)) for r in rows)
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -237,6 +243,10 @@ def _stream(
     cycles = -(-batch * max(*task.read_elements, task.write_elements) // int(machine.array.cols))
     latency = max(float(cycles), _transfer_cycles(offchip, machine))
     return ScheduledStep(task, None, tuple(traffic), cycles, latency, 1, 0)
+
+
+def _whole(bits: int) -> int:
+    return -(-bits // 8) * 8
 
 
 def merged_traffic(rows: tuple[Traffic, ...]) -> tuple[Traffic, ...]:

@@ -13,7 +13,7 @@ from accelsim.formats.text import NumberFormat
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import ChannelAffine, Linear
+from accelsim.ir.ops import ChannelAffine, Dense, Linear
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, shares_encoding, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
@@ -125,7 +125,8 @@ def constant_bytes(program: Program, node: Node) -> int:
     layer = program.linear.get(node.name)
     if layer is None:
         return 0
-    channels = program.graph.shapes[node.name][-1 if len(program.graph.shapes[node.name]) != 3 else 0]
+    assert isinstance(node.op, Linear)
+    channels = node.op.out_features if isinstance(node.op, Dense) else node.op.out_channels
     if layer.accumulator is None:
         return 4 * channels if "bias" in parameter_shapes(node.op) else 0
-    return channels * (layer.accumulator.bits // 8 + CONSTANT_BYTES)
+    return channels * (-(-layer.accumulator.bits // 8) + CONSTANT_BYTES)
