@@ -39,14 +39,21 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What a simulated run gives: real outputs of the program and of the float generator, by the generator's names."""
+class Simulation:
+    """One exact run and how good its outputs are. Machines that ask for the same program share it.
+
+    program: with its integers. outputs: real values of the program, by the generator's names, `[N, ...]`.
+    reasons: a sentence for each quality figure that is absent. images, float_images: as in `Report`.
+    """
 
     program: Program
     weights: Weights
     inputs: dict[str, NDArray[Any]]
     outputs: dict[str, NDArray[Any]]
-    reference: dict[str, NDArray[Any]]
+    quality: dict[str, float | None]
+    reasons: tuple[str, ...]
+    images: NDArray[np.uint8] | None
+    float_images: NDArray[np.uint8] | None
 
 
 def simulate(
@@ -88,23 +95,17 @@ def simulate(
     _check_run(images, seed, kernels)
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, output_range)
-    made = cost(_program(source, machine, wanted), machine, batch, ScheduleOptions(residency=residency))
-    run = _run(source, machine, wanted, images, seed, kernels, threads, progress)
+    program = program_for(source, machine, wanted)
+    made = cost(program, machine, batch, ScheduleOptions(residency=residency))
+    run = run_images(source, program, images, seed, kernels, threads, progress)
     facts = RunFacts(source, machine, run.program, batch, seed, deadline_ms, run.weights, time.perf_counter() - started)
     report = make_report(facts, made)
-    name = source.graph.outputs[0]
-    first, reference = run.outputs[name], run.reference[name]
-    pictures: tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None] = (None, None)
-    if is_image_shape(first.shape):
-        low, high = source.output_range
-        pictures = (to_images(reference, low, high), to_images(first, low, high))
-    figures, reasons = quality(reference, first, *pictures, source.metrics)
     return replace(
         report,
-        quality=figures,
-        assumptions=(*report.assumptions, *reasons),
-        images=pictures[1],
-        float_images=pictures[0],
+        quality=run.quality,
+        assumptions=(*report.assumptions, *run.reasons),
+        images=run.images,
+        float_images=run.float_images,
         inputs=run.inputs,
         outputs=run.outputs,
     )
@@ -123,7 +124,7 @@ def estimate(
     """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`."""
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, (-1.0, 1.0))
-    program = _program(source, machine, wanted)
+    program = program_for(source, machine, wanted)
     made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(residency=residency))
     facts = RunFacts(source, machine, program, batch, None, deadline_ms, None, time.perf_counter() - started)
     return make_report(facts, made)
@@ -137,8 +138,12 @@ def _check_run(images: int, seed: int, kernels: str) -> None:
         raise AccelsimError(f"kernels: {kernels!r}; expected one of {', '.join(get_args(Kernels))}")
 
 
-def _program(source: Workload, machine: Architecture, wanted: Precision) -> Program:
-    """Formats and shapes alone, without weights: all that the cost depends on."""
+def program_for(source: Workload, machine: Architecture, wanted: Precision) -> Program:
+    """Formats, shapes and what the machine does to values, without weights: all that the cost depends on.
+
+    Raises:
+        DoesNotFit: the machine cannot compute in these formats.
+    """
     graph, _ = normalise(source.graph, None)
     return target(assign_formats(graph, wanted), machine)
 
@@ -159,33 +164,54 @@ def _resolve(
     return workload_of_module(workload, example_inputs, output_range), machine, wanted
 
 
-def _run(
+def run_images(
     source: Workload,
-    machine: Architecture,
-    wanted: Precision,
+    program: Program,
     images: int,
     seed: int,
-    kernels: Kernels,
-    threads: int,
-    progress: Progress,
-) -> _Run:
+    kernels: Kernels = "fast",
+    threads: int = 1,
+    progress: Progress = _silent,
+) -> Simulation:
+    """Calibrate, quantize and run the program that `program_for` made; arguments as in `simulate`.
+
+    Raises:
+        AccelsimError: weights that are missing or not as they should be.
+    """
     weights = source.load()
-    graph, folded = normalise(source.graph, weights)
+    _, folded = normalise(source.graph, weights)
     assert folded is not None
-    program = target(assign_formats(graph, wanted), machine)
     inputs = source.draw_inputs(images, seed)
     reference = run_float(source.graph, weights, inputs, on_batch=_counter(progress, "float32 reference", images))
-    if wanted.is_float:
-        return _Run(program, weights, inputs, reference, reference)
-    progress("calibrating", 0, 1)
-    program = calibrate(program, folded, source.draw_inputs(CALIBRATION_IMAGES, seed + 1))
-    program = quantize_weights(program, folded)
-    codes = run_program(
-        program, inputs, kernels=kernels, threads=threads, on_batch=_counter(progress, str(wanted), images)
-    )
-    stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
-    outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}
-    return _Run(program, weights, inputs, outputs, reference)
+    outputs: dict[str, NDArray[Any]] = dict(reference)
+    if not program.precision.is_float:
+        progress("calibrating", 0, 1)
+        program = calibrate(program, folded, source.draw_inputs(CALIBRATION_IMAGES, seed + 1))
+        program = quantize_weights(program, folded)
+        count = _counter(progress, str(program.precision), images)
+        codes = run_program(program, inputs, kernels=kernels, threads=threads, on_batch=count)
+        stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
+        outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}
+    return _judged(source, program, weights, inputs, outputs, reference)
+
+
+def _judged(
+    source: Workload,
+    program: Program,
+    weights: Weights,
+    inputs: dict[str, NDArray[Any]],
+    outputs: dict[str, NDArray[Any]],
+    reference: dict[str, NDArray[Any]],
+) -> Simulation:
+    """The run with its pictures, where the first output is images, and its quality."""
+    name = source.graph.outputs[0]
+    wanted, made = reference[name], outputs[name]
+    pictures: tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None] = (None, None)
+    if is_image_shape(made.shape):
+        low, high = source.output_range
+        pictures = (to_images(wanted, low, high), to_images(made, low, high))
+    figures, reasons = quality(wanted, made, *pictures, source.metrics)
+    return Simulation(program, weights, inputs, outputs, figures, tuple(reasons), pictures[1], pictures[0])
 
 
 def _counter(progress: Progress, stage: str, total: int) -> Callable[[int], None]:
