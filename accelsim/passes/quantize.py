@@ -16,6 +16,8 @@ from accelsim.ir.ops import ConvTranspose2d, Linear, Op
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import IntegerWeights, LinearLayer, Program, arithmetic
 
+Float64 = NDArray[np.float64]
+
 
 def quantize_weights(program: Program, weights: Weights) -> Program:
     """The calibrated program with integer weights in every multiplying layer."""
@@ -35,17 +37,17 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
     assert isinstance(layer.weights, AffineInt) and layer.accumulator is not None
     float_weights = output_channels_first(node.op, weights[node.parameter("weight")])
     channels = len(float_weights)
-    bias = weights[node.parameter("bias")] if _has_bias(node) else np.zeros(channels, np.float32)
+    bias = weights[node.parameter("bias")].astype(np.float64) if _has_bias(node) else np.zeros(channels)
     input_scale = affine_of(program.encodings[node.inputs[0]])[1].scale
+    output_scale = affine_of(program.encodings[node.name])[1].scale if arithmetic(node) == "integer" else None
     scaling = scaling_for_weights(layer.weights, float_weights, axis=0)
-    scaling = _with_room_for_bias(scaling, bias, input_scale, layer.accumulator)
+    scaling = _raised(scaling, bias, input_scale, output_scale, layer.accumulator)
     codes = quantize(float_weights, layer.weights, scaling)
     unit = input_scale * scaling.scale
     constants = None
-    if arithmetic(node) == "integer":
-        out = affine_of(program.encodings[node.name])[1].scale
+    if output_scale is not None:
         try:
-            constants = requantization(np.broadcast_to(unit / out, channels))
+            constants = requantization(np.broadcast_to(unit / output_scale, channels))
         except AccelsimError as error:
             raise AccelsimError(f"layer {node.name}: {error}") from None
     integers = IntegerWeights(
@@ -57,29 +59,33 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
     return replace(layer, integers=integers)
 
 
-def _with_room_for_bias(
-    scaling: Scaling, bias: NDArray[np.float32], input_scale: NDArray[np.float64], accumulator: Accumulator
+def _raised(
+    scaling: Scaling, bias: Float64, input_scale: Float64, output_scale: Float64 | None, accumulator: Accumulator
 ) -> Scaling:
-    """Weight scales raised until each bias takes at most a quarter of the accumulator's range.
+    """Weight scales no finer than bias and requantization can bear.
 
-    A channel whose weights have all but vanished (a batch norm with gamma near 0) is its bias, and at the scale of
-    those weights the bias would saturate. Accumulators below 32 bits are a choice of the user's and left to wrap.
+    A channel whose weights have all but vanished (a batch norm with gamma near 0) is its bias. At the scale of those
+    weights the bias would saturate and the multiplier fall below 2**-32, which is 0; so a bias takes at most a quarter
+    of the accumulator's range, and a multiplier is 2**-31 or more. Accumulators below 32 bits are a choice of the
+    user's and left to wrap.
     """
     if accumulator.bits < 32:
         return scaling
-    needed = np.abs(bias.astype(np.float64)) / (input_scale * 2.0 ** (accumulator.bits - 2))
+    finest = np.abs(bias) / (input_scale * 2.0 ** (accumulator.bits - 2))
+    if output_scale is not None:
+        finest = np.maximum(finest, output_scale / (input_scale * 2.0**31))
     if len(scaling.scale) == 1:
-        needed = needed.max(keepdims=True)
-    return replace(scaling, scale=np.maximum(scaling.scale, needed))
+        finest = finest.max(keepdims=True)
+    return replace(scaling, scale=np.maximum(scaling.scale, finest))
 
 
 def _has_bias(node: Node) -> bool:
     return "bias" in parameter_shapes(node.op)
 
 
-def _bias(bias: NDArray[np.float32], unit: NDArray[np.float64], accumulator: Accumulator) -> NDArray[np.int64]:
+def _bias(bias: Float64, unit: Float64, accumulator: Accumulator) -> NDArray[np.int64]:
     reach = float(1 << (accumulator.bits - 1))
-    codes: NDArray[np.int64] = np.clip(np.rint(bias.astype(np.float64) / unit), -reach, reach - 1).astype(np.int64)
+    codes: NDArray[np.int64] = np.clip(np.rint(bias / unit), -reach, reach - 1).astype(np.int64)
     return codes
 
 
