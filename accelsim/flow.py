@@ -9,12 +9,13 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.cost.costing import Cost, cost
+from accelsim.cost.costing import cost
+from accelsim.cost.records import Cost
 from accelsim.engine.run import Kernels, decode, run_float, run_program
 from accelsim.errors import AccelsimError
 from accelsim.formats.text import Precision, parse_precision
 from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload, load_workload, workload_of_module
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Machine
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Graph, Weights
@@ -59,7 +60,7 @@ class Simulation:
 def simulate(
     workload: Any,
     *,
-    on: str | Path | Architecture,
+    on: str | Path | Machine,
     precision: str | Precision = "int8",
     images: int = 64,
     batch: int = 1,
@@ -114,7 +115,7 @@ def simulate(
 def estimate(
     workload: Any,
     *,
-    on: str | Path | Architecture,
+    on: str | Path | Machine,
     precision: str | Precision = "int8",
     batch: int = 1,
     example_inputs: Any = None,
@@ -138,7 +139,7 @@ def _check_run(images: int, seed: int, kernels: str) -> None:
         raise AccelsimError(f"kernels: {kernels!r}; expected one of {', '.join(get_args(Kernels))}")
 
 
-def program_for(source: Workload, machine: Architecture, wanted: Precision) -> Program:
+def program_for(source: Workload, machine: Machine, wanted: Precision) -> Program:
     """Formats, shapes and what the machine does to values, without weights: all that the cost depends on.
 
     Raises:
@@ -150,11 +151,11 @@ def program_for(source: Workload, machine: Architecture, wanted: Precision) -> P
 
 def _resolve(
     workload: Any,
-    on: str | Path | Architecture,
+    on: str | Path | Machine,
     precision: str | Precision,
     example_inputs: Any,
     output_range: tuple[float, float],
-) -> tuple[Workload, Architecture, Precision]:
+) -> tuple[Workload, Machine, Precision]:
     machine = load_architecture(str(on)) if isinstance(on, str | Path) else on
     wanted = parse_precision(precision) if isinstance(precision, str) else precision
     if isinstance(workload, Workload):

@@ -33,12 +33,7 @@ def _rows(meanings: dict[str, str]) -> list[Row]:
 
 
 def _machine(name: str) -> str:
-    machine = load_architecture(name)
-    chip = " + ".join(f"{m.name} {m.size_bits / 8 / 1024:,.0f} KiB" for m in machine.memories if not m.off_chip)
-    formats = ", ".join(machine.formats)
-    return (
-        f"{machine.kind}, {machine.array.rows}x{machine.array.cols} PEs at {machine.clock_mhz} MHz, {chip}; {formats}"
-    )
+    return load_architecture(name).summary
 
 
 def _workload(path: Path) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.cost.costing import Cost, StepCost
+from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.bounds import accumulator_is_proven
 from accelsim.frontend.workload import Workload
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import describe
@@ -28,7 +28,7 @@ class RunFacts:
     """All that a report says besides the cost. seed and weights are None for an estimate."""
 
     workload: Workload
-    machine: Architecture
+    machine: Machine
     program: Program
     batch: int
     seed: int | None

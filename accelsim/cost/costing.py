@@ -1,65 +1,17 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-from accelsim.cost.energy import Components, by_component, minus, saved_energy, step_energy, total
-from accelsim.cost.fpga_resources import Resources, fpga_resources
+from accelsim.cost.energy import by_component, saved_energy, step_energy, total
+from accelsim.cost.fpga_resources import fpga_resources
+from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture, FpgaArchitecture
+from accelsim.hardware.architecture import Architecture, FpgaArchitecture, Machine
 from accelsim.hardware.number_formats import NoFormat
-from accelsim.hardware.quantity import Quantity
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
 from accelsim.mapping.tasks import tasks
 
-OPERANDS = ("weights", "inputs", "outputs", "partial_sums")
-Bound = Literal["compute", "memory"]
-"""compute: the array is busy for most of the latency."""
 
-
-@dataclass(frozen=True)
-class StepCost:
-    """One step. Accesses: memory -> kind -> (bits read, bits written). Energy in J, latency in s."""
-
-    scheduled: ScheduledStep
-    accesses: Mapping[str, Mapping[str, tuple[int, int]]]
-    energy: Components
-    latency_s: float
-    utilisation: float | None
-    bound: Bound
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Exact for one cold batch: every weight is loaded once or as often as its mapping says."""
-
-    steps: tuple[StepCost, ...]
-    schedule: Schedule
-    energy: Components
-    latency_s: float
-    offchip_read_bits: int
-    offchip_write_bits: int
-    offchip_bits_by_operand: Mapping[str, int]
-    saved_bits: int
-    """Off-chip weight bits that later batches do not read."""
-    saved_energy: Quantity
-    resources: Resources | None
-    assumptions: tuple[str, ...]
-
-    @property
-    def energy_total(self) -> Quantity:
-        """J of one batch, all components."""
-        return total(self.energy.values())
-
-    @property
-    def steady_energy(self) -> Quantity:
-        """J of a later batch; static energy is that of the cold batch, which is not shorter."""
-        return minus(self.energy_total, self.saved_energy)
-
-
-def cost(program: Program, machine: Architecture, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
+def cost(program: Program, machine: Machine, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
     """Map the program and add everything up; NoFormat where the machine cannot multiply its formats.
 
     Raises:
@@ -67,6 +19,12 @@ def cost(program: Program, machine: Architecture, batch: int, options: ScheduleO
     """
     if batch < 1:
         raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
+    if isinstance(machine, Architecture):
+        return _array_cost(program, machine, batch, options)
+    raise AccelsimError(f"{machine.name}: kind {machine.kind} has no cost model")
+
+
+def _array_cost(program: Program, machine: Architecture, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
     work = tasks(program, machine, batch)
     if isinstance(work, NoFormat):
         return work

@@ -124,7 +124,7 @@ class Technology(Frozen):
     vdd_v: PositiveQuantity
 
 
-class Architecture(Frozen):
+class Machine(Frozen):
     """What all kinds of machine share; each kind is a subclass with its own typed section."""
 
     schema_: Literal["accelsim/hardware/1"] = Field(alias="schema")
@@ -133,30 +133,18 @@ class Architecture(Frozen):
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     clock_mhz: PositiveQuantity
     technology: Technology
-    memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1)]
-    array: Array
     transposed_conv: TransposedConv
-    formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1)]
     static_power_w: Quantity
 
     @property
     def clock_hz(self) -> float:
-        """Clock of the array, Hz."""
+        """Clock of the digital logic, Hz."""
         return self.clock_mhz.value * 1e6
 
-    def memory(self, name: str) -> Memory:
-        """The memory called `name`; raises KeyError."""
-        return {memory.name: memory for memory in self.memories}[name]
-
-    def format_for(self, weight_bits: int, activation_bits: int, floating: bool = False) -> FormatMatch | NoFormat:
-        """At which listed format's cost operands of these widths are multiplied, or why there is no cost."""
-        return match_format(self.name, self.formats, weight_bits, activation_bits, floating)
-
-    def lanes(self, key: str) -> dict[Dimension, int]:
-        """How many values of each dimension one PE works on at once in this format; the product is its MACs a cycle."""
-        cost = self.formats[key]
-        named: dict[Dimension, int] = {dimension: int(count) for dimension, count in cost.lanes.items()}
-        return named or {self.array.unroll.cols: int(cost.macs_per_cycle_per_pe)}
+    @property
+    def summary(self) -> str:
+        """The machine in a few words, for `accelsim list hardware`."""
+        return f"{self.kind} at {self.clock_mhz} MHz"
 
     def content_hash(self) -> str:
         """SHA-256 of what the file says: the same for another spelling, order or comment, another for any change."""
@@ -171,6 +159,35 @@ class Architecture(Frozen):
             for path, number in _numbers(self)
             if number.status in UNSURE
         )
+
+
+class Architecture(Machine):
+    """A machine that multiplies in an array of PEs behind a hierarchy of memories."""
+
+    memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1)]
+    array: Array
+    formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1)]
+
+    @property
+    def summary(self) -> str:
+        """Kind, array, memories on the chip and formats."""
+        chip = " + ".join(f"{m.name} {m.size_bits / 8 / 1024:,.0f} KiB" for m in self.memories if not m.off_chip)
+        pes = f"{self.array.rows}x{self.array.cols} PEs at {self.clock_mhz} MHz"
+        return f"{self.kind}, {pes}, {chip}; {', '.join(self.formats)}"
+
+    def memory(self, name: str) -> Memory:
+        """The memory called `name`; raises KeyError."""
+        return {memory.name: memory for memory in self.memories}[name]
+
+    def format_for(self, weight_bits: int, activation_bits: int, floating: bool = False) -> FormatMatch | NoFormat:
+        """At which listed format's cost operands of these widths are multiplied, or why there is no cost."""
+        return match_format(self.name, self.formats, weight_bits, activation_bits, floating)
+
+    def lanes(self, key: str) -> dict[Dimension, int]:
+        """How many values of each dimension one PE works on at once in this format; the product is its MACs a cycle."""
+        cost = self.formats[key]
+        named: dict[Dimension, int] = {dimension: int(count) for dimension, count in cost.lanes.items()}
+        return named or {self.array.unroll.cols: int(cost.macs_per_cycle_per_pe)}
 
 
 class Fpga(Frozen):

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 
 from accelsim.errors import did_you_mean
-from accelsim.hardware.architecture import Architecture, FpgaArchitecture
+from accelsim.hardware.architecture import FpgaArchitecture, Machine
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Document, Mistake, Plain, read_yaml, show, validate
 
 FOLDER = "hw_configs"
-KINDS: dict[str, type[Architecture]] = {"fpga": FpgaArchitecture}
+KINDS: dict[str, type[Machine]] = {"fpga": FpgaArchitecture}
 
 
-def load_architecture(name_or_path: str) -> Architecture:
+def load_architecture(name_or_path: str) -> Machine:
     """The machine of a shipped name (`zcu104`) or of a YAML file.
 
     Raises AccelsimError for an unknown name, LocatedErrors with all mistakes of the file at once.
@@ -20,7 +20,7 @@ def load_architecture(name_or_path: str) -> Architecture:
     return _architecture(read_yaml(find_shared(FOLDER, name_or_path)), must_fit=True)
 
 
-def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = True) -> Architecture:
+def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = True) -> Machine:
     """The machine of plain data, for variants made in memory; `origin` names them in errors.
 
     must_fit=False lets a study ask for more than the device has; `fpga_resources` then says that it does not fit.
@@ -28,7 +28,7 @@ def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = 
     return _architecture(Document(origin, dict(data)), must_fit)
 
 
-def _architecture(document: Document, must_fit: bool) -> Architecture:
+def _architecture(document: Document, must_fit: bool) -> Machine:
     kind = document.data.get("kind")
     section = next((name for name in KINDS if name in document.data), None)
     model = KINDS.get(kind) if isinstance(kind, str) else None

@@ -5,14 +5,14 @@ adders or converters change values get their entry here.
 """
 
 from accelsim.errors import DoesNotFit
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Machine
 from accelsim.ir.program import Program
 
 DSP_ACCUMULATOR_BITS = 48
 """Width of the adder of a DSP48 slice (UG579)."""
 
 
-def target(program: Program, machine: Architecture) -> Program:
+def target(program: Program, machine: Machine) -> Program:
     """The program as this machine computes it.
 
     Raises:

@@ -1,0 +1,54 @@
+"""What a cost is made of: one record per step and the totals of one batch, the same for every kind of machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from accelsim.cost.energy import Components, minus, total
+from accelsim.cost.fpga_resources import Resources
+from accelsim.hardware.quantity import Quantity
+from accelsim.mapping.schedule import Schedule, ScheduledStep
+
+OPERANDS = ("weights", "inputs", "outputs", "partial_sums")
+Bound = Literal["compute", "memory"]
+"""compute: the array is busy for most of the latency."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """One step. Accesses: memory -> kind -> (bits read, bits written). Energy in J, latency in s."""
+
+    scheduled: ScheduledStep
+    accesses: Mapping[str, Mapping[str, tuple[int, int]]]
+    energy: Components
+    latency_s: float
+    utilisation: float | None
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Exact for one cold batch: every weight is loaded once or as often as its mapping says."""
+
+    steps: tuple[StepCost, ...]
+    schedule: Schedule
+    energy: Components
+    latency_s: float
+    offchip_read_bits: int
+    offchip_write_bits: int
+    offchip_bits_by_operand: Mapping[str, int]
+    saved_bits: int
+    """Off-chip weight bits that later batches do not read."""
+    saved_energy: Quantity
+    resources: Resources | None
+    assumptions: tuple[str, ...]
+
+    @property
+    def energy_total(self) -> Quantity:
+        """J of one batch, all components."""
+        return total(self.energy.values())
+
+    @property
+    def steady_energy(self) -> Quantity:
+        """J of a later batch; static energy is that of the cold batch, which is not shorter."""
+        return minus(self.energy_total, self.saved_energy)
