@@ -132,8 +132,7 @@ def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
     macs = mac_counts(node.op, inputs, facts.batch)
     layer = program.linear.get(node.name)
     elementwise = sum(operations(a, output, output) for a in node.epilogue) + operations(node.op, inputs, output)
-    mapping = None if step is None else step.scheduled.mapping
-    executed = mapping.problem.macs if mapping else 0 if layer is None or step is not None else None
+    executed = step.scheduled.macs if step is not None else 0 if layer is None else None
     return {
         "name": node.name,
         "op": " -> ".join(type(op).__name__ for op in (node.op, *node.epilogue)),
@@ -167,12 +166,13 @@ def _step_figures(step: StepCost | None) -> Figures:
         "bound": step.bound,
         "energy_j": sum(energy.value for energy in step.energy.values()),
         "offchip_bytes": sum(row.read_bits + row.write_bits for row in scheduled.offchip) // 8,
-        "mapping": None if scheduled.mapping is None else str(scheduled.mapping),
+        "mapping": scheduled.mapping_text,
         "energy_by_component_j": {name: energy.value for name, energy in step.energy.items()},
         "accesses_bits": {
             memory: {kind: {"read": bits[0], "write": bits[1]} for kind, bits in kinds.items()}
             for memory, kinds in step.accesses.items()
         },
+        **scheduled.figures,
     }
 
 
@@ -219,6 +219,7 @@ def _memory_plan(cost: Cost) -> Figures:
     weights = cost.offchip_bits_by_operand["weights"] // 8
     return {
         "memory": made.on_chip,
+        "weights_in": made.weights_in or made.on_chip,
         "capacity_bytes": plan.capacity_bytes,
         "peak_bytes": plan.peak_bytes,
         "resident": list(plan.resident),

@@ -49,6 +49,21 @@ class ScheduledStep:
     """Off-chip weight bits that a later batch does not read again."""
 
     @property
+    def macs(self) -> int:
+        """Multiplies that the step executes."""
+        return 0 if self.mapping is None else self.mapping.problem.macs
+
+    @property
+    def mapping_text(self) -> str | None:
+        """How the multiplies are laid out, for a person; None where there are none."""
+        return None if self.mapping is None else str(self.mapping)
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """Columns of the layer table that only this kind of machine has."""
+        return {}
+
+    @property
     def offchip(self) -> tuple[Traffic, ...]:
         """Off-chip traffic, one row per kind, each direction in whole bytes so that sums over steps are exact."""
         rows = merged_traffic(tuple(row for row in self.traffic if row.level == 0))
@@ -63,6 +78,8 @@ class Schedule:
     plan: MemoryPlan
     on_chip: str
     tasks: Tasks
+    weights_in: str | None = None
+    """Where pinned weights live if not in the memory of the plan."""
 
 
 def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOptions) -> Schedule:
