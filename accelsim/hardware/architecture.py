@@ -1,16 +1,18 @@
 """A machine as its YAML file describes it: memories outermost first, an array of processing elements (PEs), formats.
 
-Every memory is shared by the whole array; the spatial fan-out lies between the last memory and the PEs. Field names
-carry the unit of the file; the properties without one in their name are in SI units, bits and exact integers.
+Memories are shared by the whole array up to the first that is `per_pe`; from there on each PE has its own, and the
+spatial fan-out lies before it (or between the last memory and the PEs). Field names carry the unit of the file; the
+properties without one in their name are in SI units, bits and exact integers.
 """
 
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.number_formats import FormatCost, FormatKey, FormatMatch, NoFormat, match_format
@@ -21,7 +23,7 @@ OFF_CHIP = frozenset({"ddr3", "ddr4", "lpddr4", "hbm2"})
 BLOCK_BITS = {"bram36": 36_864, "uram": 294_912}
 """Bits of a block, parity included: RAMB36 is 1K x 36, URAM288 is 4K x 72 (UG573)."""
 
-MemoryKind = Literal["ddr3", "ddr4", "lpddr4", "hbm2", "bram36", "uram", "flip_flop"]
+MemoryKind = Literal["ddr3", "ddr4", "lpddr4", "hbm2", "bram36", "uram", "flip_flop", "sram", "cache", "register_file"]
 Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
 TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
 PICO = 1e-12
@@ -37,7 +39,10 @@ Name = Annotated[str, AfterValidator(_plain_name)]
 
 
 class Memory(Frozen):
-    """One memory. Its size is given in exactly one way; energies are per bit moved through its port."""
+    """One memory. Its size is given in exactly one way; energies are per bit moved through its port.
+
+    per_pe: each PE has a copy of this memory and of all after it; size and bandwidth are then of one copy.
+    """
 
     name: Name
     kind: MemoryKind
@@ -46,6 +51,7 @@ class Memory(Frozen):
     size_bytes: PositiveCount | None = None
     blocks: PositiveCount | None = None
     holds: Annotated[tuple[Operand, ...], Field(strict=False, min_length=1)] = get_args(Operand)
+    per_pe: bool = False
     double_buffered: bool = False
     access_bits: PositiveCount | None = None
     burst_bytes: PositiveCount | None = None
@@ -94,11 +100,37 @@ class Memory(Frozen):
         return _given(self.write_energy_pj_per_bit, self.energy_pj_per_bit) * PICO
 
 
-class Unroll(Frozen):
-    """The loop dimension that runs across the rows, and the one across the columns, of the array."""
+class Across(Frozen):
+    """A loop dimension that runs across some PEs: `lanes` of them, or as many as the layer has and are left."""
 
-    rows: Dimension
-    cols: Dimension
+    dimension: Dimension
+    lanes: PositiveCount | None = None
+
+
+def _across(data: object) -> object:
+    """`out_channels`, or a list of `out_channels` and `[out_channels, 4]`."""
+    entries = data if isinstance(data, list | tuple) else [data]
+    return tuple(_one_across(entry) for entry in entries)
+
+
+def _one_across(entry: object) -> object:
+    if isinstance(entry, str):
+        return {"dimension": entry}
+    if isinstance(entry, list | tuple) and len(entry) == 2:
+        return {"dimension": entry[0], "lanes": entry[1]}
+    if isinstance(entry, dict | Across):  # a machine that was written out again
+        return entry
+    raise PydanticCustomError("expected", "a dimension, or [dimension, lanes]")
+
+
+Side = Annotated[tuple[Across, ...], BeforeValidator(_across), Field(min_length=1)]
+
+
+class Unroll(Frozen):
+    """The loop dimensions that run across the rows, and those across the columns, of the array, in order."""
+
+    rows: Side
+    cols: Side
 
 
 class Array(Frozen):
@@ -115,6 +147,18 @@ class Array(Frozen):
     def pes(self) -> int:
         """Number of PEs."""
         return self.rows * self.cols
+
+    def copies(self, sizes: Mapping[Dimension, int]) -> dict[Dimension, int]:
+        """How many PEs each dimension runs across in a layer of these sizes; a dimension left out has size 1."""
+        found: dict[Dimension, int] = {}
+        for side, pes in ((self.unroll.rows, int(self.rows)), (self.unroll.cols, int(self.cols))):
+            left = pes // math.prod(int(across.lanes or 1) for across in side)
+            for across in side:
+                size = -(-sizes.get(across.dimension, 1) // found.get(across.dimension, 1))
+                taken = int(across.lanes or min(left, size))
+                left //= 1 if across.lanes else taken
+                found[across.dimension] = found.get(across.dimension, 1) * taken
+        return found
 
 
 class Technology(Frozen):
@@ -175,6 +219,11 @@ class Architecture(Machine):
         pes = f"{self.array.rows}x{self.array.cols} PEs at {self.clock_mhz} MHz"
         return f"{self.kind}, {pes}, {chip}; {', '.join(self.formats)}"
 
+    @property
+    def shared_memories(self) -> tuple[Memory, ...]:
+        """The memories before the fan-out: all before the first per-PE one."""
+        return tuple(takewhile(lambda memory: not memory.per_pe, self.memories))
+
     def memory(self, name: str) -> Memory:
         """The memory called `name`; raises KeyError."""
         return {memory.name: memory for memory in self.memories}[name]
@@ -187,7 +236,7 @@ class Architecture(Machine):
         """How many values of each dimension one PE works on at once in this format; the product is its MACs a cycle."""
         cost = self.formats[key]
         named: dict[Dimension, int] = {dimension: int(count) for dimension, count in cost.lanes.items()}
-        return named or {self.array.unroll.cols: int(cost.macs_per_cycle_per_pe)}
+        return named or {self.array.unroll.cols[0].dimension: int(cost.macs_per_cycle_per_pe)}
 
 
 class Fpga(Frozen):

@@ -9,12 +9,13 @@ from typing import get_args
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import BLOCK_BITS, OFF_CHIP, MemoryKind
-from accelsim.yaml_file import Check, Mistake, Plain
+from accelsim.yaml_file import Check, Mistake, Plain, show
 
 _SIZES = ("size_mib", "size_kib", "size_bytes", "blocks")
 _ENERGIES = ("energy_pj_per_bit", "read_energy_pj_per_bit", "write_energy_pj_per_bit")
 _BANDWIDTHS = ("bandwidth_gb_per_s", "bandwidth_bits_per_cycle")
 _KINDS = frozenset(get_args(MemoryKind))
+_PORTED = OFF_CHIP | set(BLOCK_BITS) | {"sram", "cache"}
 _OPERANDS = {"weights", "activations", "partial_sums"}
 
 
@@ -48,7 +49,7 @@ def memory_bandwidths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         given = [key for key in _BANDWIDTHS if key in memory]
         if len(given) > 1:
             yield Mistake(("memories", i, given[1]), f"a second bandwidth; {given[0]} is given already")
-        if not given and memory.get("kind") in OFF_CHIP | set(BLOCK_BITS) and not _misspelt(memory, _BANDWIDTHS):
+        if not given and memory.get("kind") in _PORTED and not _misspelt(memory, _BANDWIDTHS):
             yield Mistake(("memories", i), "needs bandwidth_gb_per_s or bandwidth_bits_per_cycle")
 
 
@@ -71,11 +72,38 @@ def memory_order(data: Mapping[str, Plain]) -> Iterator[Mistake]:
                 yield Mistake(("memories", i, "holds"), f"the first memory must hold {', '.join(sorted(_OPERANDS))}")
 
 
+def copies(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """All memories after the first per-PE one are per PE; one on the chip is shared and holds weights and activations.
+
+    That one is where tensors and weights stay between layers.
+    """
+    first, found = None, False
+    for i, memory in _memories(data):
+        mark, holds = memory.get("per_pe"), memory.get("holds")
+        if mark is True and first is None:
+            first = i
+            if i == 0:
+                yield Mistake(("memories", i, "per_pe"), "the first memory is shared by all PEs")
+        if mark is False and first is not None:
+            yield Mistake(("memories", i, "per_pe"), "a memory before it is per PE, so this one is too")
+        held = {name for name in holds if isinstance(name, str)} if isinstance(holds, list) else _OPERANDS
+        found = found or (i > 0 and first is None and held >= {"weights", "activations"})
+    if first and not found:
+        what = "needs a shared memory on the chip before it that holds weights and activations"
+        yield Mistake(("memories", first, "per_pe"), what)
+
+
 def unrolling(data: Mapping[str, Plain]) -> Iterator[Mistake]:
     """Rows and columns run over different dimensions, and the lanes of a format multiply to its rate."""
     unroll = _mapping(_mapping(data.get("array")).get("unroll"))
     if "rows" in unroll and unroll["rows"] == unroll.get("cols"):
-        yield Mistake(("array", "unroll", "cols"), f"{unroll['cols']!r} is unrolled across the rows already")
+        yield Mistake(("array", "unroll", "cols"), f"{show(unroll['cols'])} is unrolled across the rows already")
+    for side, entries in unroll.items():
+        pes = _number(_mapping(data.get("array")).get(side))
+        fixed = [e[1] for e in entries if isinstance(e, list) and len(e) == 2] if isinstance(entries, list) else []
+        asked = prod(n for n in map(_number, fixed) if n is not None)
+        if pes is not None and asked > pes:
+            yield Mistake(("array", "unroll", side), f"lanes multiply to {asked:g}, but there are {pes:g} {side}")
     for key, entry in _mapping(data.get("formats")).items():
         lanes = _mapping(_mapping(entry).get("lanes"))
         rate, counts = _number(_mapping(entry).get("macs_per_cycle_per_pe")), [_number(n) for n in lanes.values()]
@@ -83,6 +111,26 @@ def unrolling(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         if lanes and rate is not None and len(numbers) == len(counts) and prod(numbers) != rate:
             what = f"lanes multiply to {prod(numbers):g}, but macs_per_cycle_per_pe is {rate:g}"
             yield Mistake(("formats", key, "lanes"), what)
+
+
+def cores(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """A PE of the array is a core; each listed format says how well it is issued, by a share of 1 at most."""
+    if not isinstance(data.get("cpu"), dict):
+        return
+    array, cpu = _mapping(data.get("array")), _mapping(data.get("cpu"))
+    rows, cols, wanted = _number(array.get("rows")), _number(array.get("cols")), _number(cpu.get("cores"))
+    if rows is not None and cols is not None and wanted is not None and rows * cols != wanted:
+        yield Mistake(("cpu", "cores"), f"{wanted:g} cores, but the array has {rows:g} x {cols:g} PEs; a PE is a core")
+    formats, shares = _mapping(data.get("formats")), cpu.get("issue_efficiency")
+    if not isinstance(shares, dict):
+        return
+    for key, share in shares.items():
+        if key not in formats:
+            yield Mistake(("cpu", "issue_efficiency", key), f"formats does not list {key}")
+        if (number := _number(share)) is not None and number > 1:
+            yield Mistake(("cpu", "issue_efficiency", key), f"a share of the peak, so 1 at most, not {number:g}")
+    for key in [key for key in formats if key not in shares]:
+        yield Mistake(("cpu", "issue_efficiency"), f"lacks {key}, which formats lists")
 
 
 def fits_the_device(data: Mapping[str, Plain]) -> Iterator[Mistake]:
@@ -129,4 +177,12 @@ def _number(value: Plain) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
 
 
-STRUCTURE: tuple[Check, ...] = (memory_sizes, memory_energies, memory_bandwidths, memory_order, unrolling)
+STRUCTURE: tuple[Check, ...] = (
+    memory_sizes,
+    memory_energies,
+    memory_bandwidths,
+    memory_order,
+    copies,
+    unrolling,
+    cores,
+)

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import FpgaArchitecture, Machine
+from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
+from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Document, Mistake, Plain, read_yaml, show, validate
 
 FOLDER = "hw_configs"
-KINDS: dict[str, type[Machine]] = {"fpga": FpgaArchitecture}
+KINDS: dict[str, type[Machine]] = {"fpga": FpgaArchitecture, "spatial": SpatialArchitecture, "cpu": CpuArchitecture}
 
 
 def load_architecture(name_or_path: str) -> Machine:

@@ -99,7 +99,7 @@ def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
         ("blocks: 4", "blocks: {value: 5, source: x}", "15: memories.bram.blocks: 5 bram36, but tiny has 4"),
         ("sources: [made up for a test]", "sources: []", "4: sources: must not be empty (at least 1)"),
         ("sources: [made up for a test]\n", "", "1: sources: missing"),
-        ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga (did you mean 'fpga'?)"),
+        ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga,"),
         ("clock_mhz: 100", "clock_mhz: 0", "5: clock_mhz: must be greater than 0, not 0"),
         ("clock_mhz: 100", "clock_mhz: {value: 1, low: 2}", "5: clock_mhz: needs low <= value <= high, not 2, 1, 1"),
         ("clock_mhz: 100", "clock_mhz: -5", "5: clock_mhz: must be at least 0, not -5"),
@@ -135,12 +135,12 @@ def test_mistakes_of_all_sorts_come_together_in_the_order_of_the_file(tmp_path: 
     ]
 
 
-@pytest.mark.parametrize("kind", ["reram", "", "7"])
+@pytest.mark.parametrize("kind", ["gpu", "", "7"])
 def test_a_kind_that_is_not_there_yet_says_what_is(tmp_path: Path, kind: str) -> None:
     text = MACHINE.replace("kind: fpga", f"kind: {kind}").replace("fpga: {device", "other: {device")
     (only,) = complaints(tmp_path, text)
-    assert only.startswith("3: kind: ") and only.endswith("is not one of: fpga")
+    assert only.startswith("3: kind: ") and "is not one of: fpga, " in only
 
 
 def test_a_file_of_another_sort_says_what_it_lacks(tmp_path: Path) -> None:
-    assert complaints(tmp_path, "title: x\n") == ["1: kind: missing; one of: fpga"]
+    assert complaints(tmp_path, "title: x\n")[0].startswith("1: kind: missing; one of: fpga, ")
