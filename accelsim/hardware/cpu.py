@@ -1,0 +1,53 @@
+"""A processor with several cores, each a PE of the array: caches, vector instructions, codes packed below a byte."""
+
+from typing import Literal
+
+from accelsim.hardware.architecture import PICO, Architecture
+from accelsim.hardware.number_formats import FormatKey
+from accelsim.hardware.quantity import Frozen, PositiveCount, PositiveQuantity, Quantity
+
+
+class Repack(Frozen):
+    """What it costs to turn one vector of packed codes into integers that the core can multiply, or back."""
+
+    cycles_per_vector: Quantity
+    energy_pj_per_vector: Quantity
+
+    @property
+    def energy_j_per_vector(self) -> Quantity:
+        """Energy of one vector, J."""
+        return self.energy_pj_per_vector * PICO
+
+
+class Unpack(Frozen):
+    """`within_byte`: codes of 1, 2 or 4 bits. `across_bytes`: all other widths that are no 8, 16 or 32."""
+
+    within_byte: Repack
+    across_bytes: Repack
+
+
+class Cpu(Frozen):
+    """`issue_efficiency`: share of the peak rate that real kernels reach, by listed format."""
+
+    cores: PositiveCount
+    simd_bits: PositiveCount
+    line_bytes: PositiveCount
+    issue_efficiency: dict[FormatKey, PositiveQuantity]
+    unpack: Unpack
+
+    def repack(self, bits: int) -> Repack | None:
+        """What words of this width cost on their way into and out of vector registers; None: nothing."""
+        if bits in (8, 16, 32):
+            return None
+        return self.unpack.within_byte if bits in (1, 2, 4) else self.unpack.across_bytes
+
+    def words_per_vector(self, bits: int) -> int:
+        """How many words of this width one vector register holds once they are bytes or 16-bit integers."""
+        return max(1, int(self.simd_bits) // (8 if bits <= 8 else 16))
+
+
+class CpuArchitecture(Architecture):
+    """Cores that share the outer memories; `macs_per_cycle_per_pe` of a format is per core."""
+
+    kind: Literal["cpu"]
+    cpu: Cpu
