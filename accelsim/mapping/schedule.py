@@ -13,7 +13,7 @@ from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.machine import on_chip_memory
-from accelsim.mapping.mapper import Mapping, best_mapping
+from accelsim.mapping.mapper import Mapping, best_mapping, least_bytes
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.score import Goal
 from accelsim.mapping.tasks import Task, Tasks
@@ -82,6 +82,14 @@ class Schedule:
     """Where pinned weights live if not in the memory of the plan."""
 
 
+class _NoRoom(Exception):
+    """A step whose mapping does not fit beside what the memory plan keeps."""
+
+    def __init__(self, index: int, reason: DoesNotFit) -> None:
+        super().__init__(index)
+        self.index, self.reason = index, reason
+
+
 def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOptions) -> Schedule:
     """Schedule every step.
 
@@ -93,7 +101,7 @@ def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOp
     steps = tuple(_plan_step(task, on_chip, capacity, options) for task in work.steps)
     best: Schedule | None = None
     for _ in range(REPLANS):
-        made = _scheduled(work, steps, machine, batch, on_chip, options)
+        made, steps = _with_room(work, steps, machine, batch, on_chip, options)
         if best is None or _later_batches_pj(made, machine) < _later_batches_pj(best, machine):
             best = made
         wider = _wider_rooms(made, steps, machine, options)
@@ -102,6 +110,31 @@ def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOp
         steps = wider
     assert best is not None
     return best
+
+
+def _with_room(
+    work: Tasks, steps: tuple[Step, ...], machine: Architecture, batch: int, on_chip: str, options: ScheduleOptions
+) -> tuple[Schedule, tuple[Step, ...]]:
+    """The schedule; a step whose tiles do not fit beside what the plan keeps gets room for its smallest tiles with
+    nothing kept, then twice as much each time, in the end the whole memory.
+    """
+    capacity = machine.memory(on_chip).size_bits // 8
+    while True:
+        try:
+            return _scheduled(work, steps, machine, batch, on_chip, options), steps
+        except _NoRoom as refused:
+            step = steps[refused.index]
+            if step.work_bytes == capacity:
+                raise refused.reason from None
+            least = _least_room(work.steps[refused.index], on_chip)
+            room = least if least > step.work_bytes else 2 * step.work_bytes
+            more = replace(step, work_bytes=min(capacity, room))
+            steps = (*steps[: refused.index], more, *steps[refused.index + 1 :])
+
+
+def _least_room(task: Task, on_chip: str) -> int:
+    assert task.problem is not None and task.hierarchy is not None  # a step that only streams always fits
+    return least_bytes(task.problem, task.hierarchy)[task.hierarchy.level(on_chip)]
 
 
 def _scheduled(
@@ -115,7 +148,10 @@ def _scheduled(
     scheduled = []
     for index, task in enumerate(work.steps):
         there = frozenset(t for t in kept.resident if t in made or t in seen)
-        scheduled.append(_schedule_step(index, task, kept, there, on_chip, machine, batch, work.outputs, options))
+        try:
+            scheduled.append(_schedule_step(index, task, kept, there, on_chip, machine, batch, work.outputs, options))
+        except DoesNotFit as error:
+            raise _NoRoom(index, error) from None
         seen.update(task.reads)
     return Schedule(tuple(scheduled), kept, on_chip, work)
 
@@ -171,7 +207,11 @@ def _working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int,
     assert problem is not None
     inside = hierarchy.resident("IO", on_chip)
     level = inside.level(on_chip)
-    best = _named(task, lambda: best_mapping(problem, inside, goal))
+    try:
+        best = best_mapping(problem, inside, goal)
+    except DoesNotFit:  # unfinished sums of the whole output may need more than tiles of it
+        inside = hierarchy
+        best = _named(task, lambda: best_mapping(problem, inside, goal))
     for share in WORK_SHARES:
         try:
             mapping = best_mapping(problem, inside.reserve(on_chip, int(capacity * (1 - share))), goal)
