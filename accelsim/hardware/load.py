@@ -6,12 +6,18 @@ from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import FpgaArchitecture, Machine
 from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
+from accelsim.hardware.reram import CROSSBAR_CHECKS, ReramArchitecture
 from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Document, Mistake, Plain, read_yaml, show, validate
 
 FOLDER = "hw_configs"
-KINDS: dict[str, type[Machine]] = {"fpga": FpgaArchitecture, "spatial": SpatialArchitecture, "cpu": CpuArchitecture}
+KINDS: dict[str, type[Machine]] = {
+    "fpga": FpgaArchitecture,
+    "spatial": SpatialArchitecture,
+    "cpu": CpuArchitecture,
+    "reram": ReramArchitecture,
+}
 
 
 def load_architecture(name_or_path: str) -> Machine:
@@ -39,5 +45,6 @@ def _architecture(document: Document, must_fit: bool) -> Machine:
         near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
         what = f"{show(kind)} is not one of: {known}{near}" if "kind" in document.data else f"missing; one of: {known}"
         raise document.errors([Mistake(("kind",), what)])
-    checks = (*STRUCTURE, fits_the_device) if must_fit else STRUCTURE
+    structure = (*STRUCTURE, *CROSSBAR_CHECKS)
+    checks = (*structure, fits_the_device) if must_fit else structure
     return validate(document, model or KINDS[section or ""], checks)

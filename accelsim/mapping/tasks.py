@@ -61,7 +61,7 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
         if shares_encoding(node):
             continue
         if not isinstance(node.op, get_args(Linear)):
-            steps.append(_task(program, node, tensors, None, None))
+            steps.append(task_of(program, node, tensors))
             continue
         layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
         floating = program.precision.is_float
@@ -76,7 +76,7 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
             machine, match, layer.weights.bits, source.bits, layer.accumulator.bits, output_bits
         )
         problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
-        steps.append(_task(program, node, tensors, problem, hierarchy))
+        steps.append(task_of(program, node, tensors, problem, hierarchy))
     sizes = {
         name: tensor_bytes(prod(graph.shapes[name]), program.encodings[name].format) for name in set(tensors.values())
     }
@@ -89,13 +89,14 @@ def tensor_bytes(elements: int, format: NumberFormat) -> int:
     return -(-elements * format.bits // 8)
 
 
-def _task(
+def task_of(
     program: Program,
     node: Node,
     tensors: Mapping[str, str],
-    problem: LayerProblem | None,
-    hierarchy: Hierarchy | None,
+    problem: LayerProblem | None = None,
+    hierarchy: Hierarchy | None = None,
 ) -> Task:
+    """One step as the program has it; how it multiplies on an array where it does so on one."""
     shapes, encodings = program.graph.shapes, program.encodings
     return Task(
         node=node,
