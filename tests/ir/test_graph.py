@@ -1,7 +1,6 @@
 """Shapes, text and parameter counts of graphs."""
 
 import re
-from typing import get_args
 
 import pytest
 
@@ -106,4 +105,4 @@ def test_what_is_integer_and_what_keeps_its_codes() -> None:
     ]
     for node, kind, shares in expected:
         assert (arithmetic(node), shares_encoding(node)) == (kind, shares), node
-    assert AffineInt(8, "tensor", True).low == -127 and len(get_args(ops.View)) == 4
+    assert AffineInt(8, "tensor", True).low == -127
