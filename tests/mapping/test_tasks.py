@@ -1,0 +1,96 @@
+"""What each step reads, writes and holds."""
+
+import pytest
+from tiny import one_layer, program_of, tiny_machine
+
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.ir import ops
+from accelsim.ir.program import storage_roots
+from accelsim.mapping.tasks import constant_bytes, tasks, tensor_bytes, weight_bytes
+
+CONV = ops.Conv2d(2, 3, (2, 2), (1, 1), (1, 1), (0, 0, 0, 0), 1, True)
+
+
+def test_views_are_no_steps_and_share_their_source():
+    program = program_of(
+        {"x": (4,)},
+        [
+            ("a", ops.Dense(4, 8, True), ("x",)),
+            ("v", ops.Reshape((2, 2, 2)), ("a",)),
+            ("p", ops.Permute((0, 2, 1)), ("v",)),
+            ("c", CONV, ("p",)),
+        ],
+        ("c",),
+    )
+    work = tasks(program, tiny_machine(), 1)
+    assert [task.node.name for task in work.steps] == ["a", "c"]
+    assert work.steps[1].reads == ("a",)
+    assert storage_roots(program.graph) == {"x": "x", "a": "a", "v": "a", "p": "a", "c": "c"}
+    assert work.sizes == {"x": 4, "a": 8, "c": 3} and work.outputs == {"c"}
+
+
+def test_a_view_at_the_end_makes_its_source_the_output():
+    program = program_of(
+        {"x": (4,)}, [("a", ops.Dense(4, 6, True), ("x",)), ("v", ops.Reshape((2, 3)), ("a",))], ("v",)
+    )
+    assert tasks(program, tiny_machine(), 1).outputs == {"a"}
+
+
+@pytest.mark.parametrize(("bits", "size"), [(8, 7), (4, 4), (3, 3), (5, 5), (16, 14)])
+def test_tensors_are_packed_at_their_own_width(bits, size):
+    program = one_layer(ops.Dense(7, 7, False), (7,), f"int{bits}")
+    assert tensor_bytes(7, program.linear["y"].weights) == size
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "channels"),
+    [
+        (ops.Dense(8, 5, True), (8,), 5),
+        (ops.Dense(8, 5, False), (6, 7, 8), 5),
+        (ops.Dense(8, 5, False), (3, 8), 5),
+        (CONV, (2, 4, 4), 3),
+        (ops.ConvTranspose2d(2, 6, (2, 2), (2, 2), (1, 1), (0, 0, 0, 0), 2, True), (2, 4, 4), 6),
+    ],
+)
+def test_constants_per_output_channel(op, shape, channels):
+    """A 32-bit bias, a 32-bit multiplier and an 8-bit shift each."""
+    program = one_layer(op, shape)
+    assert constant_bytes(program, program.graph.nodes[0]) == 9 * channels
+
+
+@pytest.mark.parametrize(("bits", "each"), [(8, 6), (12, 7), (20, 8), (32, 9), (48, 11)])
+def test_a_bias_is_as_wide_as_the_accumulator_in_whole_bytes(bits, each):
+    program = one_layer(ops.Dense(4, 3, True), (4,), f"weights=int8,activations=int8,accumulator=acc{bits}")
+    assert constant_bytes(program, program.graph.nodes[0]) == 3 * each
+
+
+def test_weights_are_packed_at_their_width():
+    program = one_layer(ops.Dense(7, 3, True), (7,), "weights=int3,activations=int8")
+    assert weight_bytes(program, program.graph.nodes[0]) == -(-7 * 3 * 3 // 8)
+
+
+def test_a_channel_affine_holds_two_words_a_channel():
+    program = program_of({"x": (3, 2, 2)}, [("s", ops.Tanh(), ("x",)), ("y", ops.ChannelAffine(3), ("s",))], ("y",))
+    assert constant_bytes(program, program.graph.node("y")) == 24
+
+
+def test_network_inputs_and_outputs_keep_eight_bits():
+    program = program_of(
+        {"x": (4,)}, [("a", ops.Dense(4, 6, True), ("x",)), ("b", ops.Dense(6, 2, True), ("a",))], ("b",), "int4"
+    )
+    first, second = tasks(program, tiny_machine(), 1).steps
+    assert (first.read_bits, first.write_bits, second.read_bits, second.write_bits) == ((8,), 4, (4,), 8)
+
+
+def test_floats_have_no_cost_here():
+    answer = tasks(one_layer(ops.Dense(4, 3, True), (4,), "float32"), tiny_machine(), 1)
+    assert isinstance(answer, NoFormat) and "floating-point" in answer.reason
+
+
+def test_a_format_that_stands_in_is_said_once():
+    program = program_of(
+        {"x": (4,)}, [("a", ops.Dense(4, 6, True), ("x",)), ("b", ops.Dense(6, 2, True), ("a",))], ("b",), "int5"
+    )
+    said = tasks(program, tiny_machine(), 1).assumptions
+    assert len(said) == len(set(said)) == 2  # 5 x 8 bits in the first layer, 5 x 5 in the second
+    assert all("computed at the cost of int8" in sentence for sentence in said)
