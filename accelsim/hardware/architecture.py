@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -27,6 +27,7 @@ MemoryKind = Literal["ddr3", "ddr4", "lpddr4", "hbm2", "bram36", "uram", "flip_f
 Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
 TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
 PICO = 1e-12
+EVERYTHING: tuple[Operand, ...] = ("weights", "activations", "partial_sums")
 
 
 def _plain_name(name: str) -> str:
@@ -50,7 +51,7 @@ class Memory(Frozen):
     size_kib: PositiveCount | None = None
     size_bytes: PositiveCount | None = None
     blocks: PositiveCount | None = None
-    holds: Annotated[tuple[Operand, ...], Field(strict=False, min_length=1)] = get_args(Operand)
+    holds: Annotated[tuple[Operand, ...], Field(strict=False, min_length=1)] = EVERYTHING
     per_pe: bool = False
     double_buffered: bool = False
     access_bits: PositiveCount | None = None
@@ -148,13 +149,13 @@ class Array(Frozen):
         """Number of PEs."""
         return self.rows * self.cols
 
-    def copies(self, sizes: Mapping[Dimension, int]) -> dict[Dimension, int]:
-        """How many PEs each dimension runs across in a layer of these sizes; a dimension left out has size 1."""
+    def copies(self, sizes: Mapping[Dimension, int] | None = None) -> dict[Dimension, int]:
+        """How many PEs each dimension runs across in a layer of these sizes (default: large enough for all PEs)."""
         found: dict[Dimension, int] = {}
         for side, pes in ((self.unroll.rows, int(self.rows)), (self.unroll.cols, int(self.cols))):
             left = pes // math.prod(int(across.lanes or 1) for across in side)
             for across in side:
-                size = -(-sizes.get(across.dimension, 1) // found.get(across.dimension, 1))
+                size = pes if sizes is None else -(-sizes[across.dimension] // found.get(across.dimension, 1))
                 taken = int(across.lanes or min(left, size))
                 left //= 1 if across.lanes else taken
                 found[across.dimension] = found.get(across.dimension, 1) * taken

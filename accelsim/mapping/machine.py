@@ -1,11 +1,16 @@
 """From a machine file to the hierarchy that mappings move words through."""
 
+from math import prod
+
 from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.architecture import Memory as MachineMemory
+from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.number_formats import FormatMatch
+from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.hardware.vocabulary import Dimension
 from accelsim.mapping.hierarchy import Hierarchy, Memory
+from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.spaces import TransposedForm
 
 DIMS: dict[Dimension, str] = {
@@ -18,18 +23,40 @@ DIMS: dict[Dimension, str] = {
     "kernel_height": "R",
     "kernel_width": "S",
 }
-HELD = {"weights": "W", "activations": "IO", "partial_sums": "O"}
+HELD = {"weights": "W", "activations": "IO", "inputs": "I", "partial_sums": "O"}
+
+
+def sizes_of(problem: LayerProblem) -> dict[Dimension, int]:
+    """The trips of each dimension, by its name in machine files."""
+    return {name: problem.size[dim] for name, dim in DIMS.items()}
 
 
 def machine_hierarchy(
-    machine: Architecture, match: FormatMatch, weight_bits: int, input_bits: int, sum_bits: int, output_bits: int
+    machine: Architecture,
+    match: FormatMatch,
+    weight_bits: int,
+    input_bits: int,
+    sum_bits: int,
+    output_bits: int,
+    problem: LayerProblem | None = None,
+    cycles_per_step: float = 1.0,
 ) -> Hierarchy:
-    """Memories, fan-out and widths for one layer in the given formats (bits per word)."""
-    memories = tuple(_memory(memory, machine.clock_hz) for memory in machine.memories)
+    """Memories, fan-out and widths for one layer in the given formats (bits per word).
+
+    Without a problem, of a layer that fills every lane. Bandwidths are per step of the nest, which takes
+    `cycles_per_step` clock cycles.
+    """
+    lanes = _lanes(machine, match, problem)
+    copies = prod(min(count, problem.size[dim]) if problem else count for dim, count in lanes)
+    shared = len(machine.shared_memories)
+    memories = tuple(
+        _memory(machine, level, cycles_per_step * (copies if level >= shared else 1))
+        for level in range(len(machine.memories))
+    )
     return Hierarchy(
         memories=memories,
-        fan_level=len(memories) - 1,
-        lanes=_lanes(machine, match),
+        fan_level=shared - 1,
+        lanes=lanes,
         latch="".join(sorted({letter for name in machine.array.latches for letter in HELD[name]})),
         weight_bits=weight_bits,
         input_bits=input_bits,
@@ -39,41 +66,65 @@ def machine_hierarchy(
     )
 
 
-def _memory(memory: MachineMemory, clock_hz: float) -> Memory:
-    bandwidth = memory.bits_per_cycle(clock_hz)
+def _memory(machine: Architecture, level: int, scale: float) -> Memory:
+    """One level; `scale` is by how much a step of all copies moves more than a cycle of one does."""
+    memory = machine.memories[level]
+    bandwidth = memory.bits_per_cycle(machine.clock_hz) * scale
     bandwidth = 0.0 if bandwidth == float("inf") else bandwidth
-    held = {letter for name in memory.holds for letter in HELD[name]}
+    held = _held(memory)
     return Memory(
         name=memory.name,
         holds="".join(letter for letter in "WIO" if letter in held),
         size_bits=memory.size_bits,
         read_pj_per_bit=memory.read_energy_j_per_bit.value * 1e12,
-        write_pj_per_bit=memory.write_energy_j_per_bit.value * 1e12,
+        write_pj_per_bit=memory.write_energy_j_per_bit.value * 1e12 + _network_pj(machine, level),
         read_bandwidth=bandwidth,
         write_bandwidth=bandwidth,
         shared_port=memory.off_chip,
         buffers=2 if memory.double_buffered else 1,
-        access_bits=memory.transfer_bits,
+        access_bits=max(memory.transfer_bits, _line_bits(machine, level)),
     )
 
 
-def _lanes(machine: Architecture, match: FormatMatch) -> tuple[tuple[str, int], ...]:
-    copies: dict[str, int] = {}
-    unroll = machine.array.unroll
-    for dimension, count in ((unroll.rows, machine.array.rows), (unroll.cols, machine.array.cols)):
-        copies[DIMS[dimension]] = copies.get(DIMS[dimension], 1) * int(count)
-    for dimension, lanes in machine.lanes(match.key).items():
-        copies[DIMS[dimension]] = copies.get(DIMS[dimension], 1) * lanes
-    return tuple(copies.items())
+def _held(memory: MachineMemory) -> set[str]:
+    return {letter for name in memory.holds for letter in HELD[name]}
+
+
+def _network_pj(machine: Architecture, level: int) -> float:
+    """What a bit of weights or inputs costs on the network, if this is where the network delivers it, pJ.
+
+    Only the search needs it here: it then knows what a delivery costs. Reports count the network by itself.
+    """
+    if not isinstance(machine, SpatialArchitecture) or level < len(machine.shared_memories):
+        return 0.0
+    before = [_held(memory) for memory in machine.memories[len(machine.shared_memories) : level]]
+    first = _held(machine.memories[level]).difference(*before)
+    return machine.spatial.network_energy_pj_per_bit.value if "O" not in first and first else 0.0
+
+
+def _line_bits(machine: Architecture, level: int) -> int:
+    """Width of a cache line where the next memory is a cache, which takes in whole lines; else 0."""
+    if not isinstance(machine, CpuArchitecture) or level + 1 == len(machine.memories):
+        return 0
+    return 8 * int(machine.cpu.line_bytes) if machine.memories[level + 1].kind == "cache" else 0
+
+
+def _lanes(machine: Architecture, match: FormatMatch, problem: LayerProblem | None) -> tuple[tuple[str, int], ...]:
+    """Copies of each dim: PEs, and what a PE multiplies at once; a core does its vectors one after the other."""
+    copies = machine.array.copies(sizes_of(problem) if problem else None)
+    if not isinstance(machine, CpuArchitecture):
+        for dimension, lanes in machine.lanes(match.key).items():
+            copies[dimension] = copies.get(dimension, 1) * lanes
+    return tuple((DIMS[dimension], count) for dimension, count in copies.items() if count > 1)
 
 
 def on_chip_memory(machine: Architecture) -> str:
-    """Name of the outermost memory on the chip that holds activations: where the memory plan keeps tensors.
+    """Name of the outermost shared memory on the chip that holds activations: where the memory plan keeps tensors.
 
     Raises:
         DoesNotFit: the machine has none.
     """
-    for memory in machine.memories:
+    for memory in machine.shared_memories:
         if not memory.off_chip and "activations" in memory.holds and "weights" in memory.holds:
             return memory.name
     raise DoesNotFit(f"{machine.name}: no memory on the chip holds both weights and activations")

@@ -8,12 +8,14 @@ their pinned bytes are not fetched again in later ones.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 
 from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.machine import on_chip_memory
 from accelsim.mapping.mapper import Mapping, best_mapping, least_bytes
+from accelsim.mapping.pace import Repacked, repacked
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.score import Goal
 from accelsim.mapping.tasks import Task, Tasks
@@ -47,6 +49,7 @@ class ScheduledStep:
     """Times a batch reads all weights from off chip when they are not pinned."""
     saved_bits: int
     """Off-chip weight bits that a later batch does not read again."""
+    repacked: tuple[Repacked, ...] = ()
 
     @property
     def macs(self) -> int:
@@ -259,8 +262,12 @@ def _schedule_step(
         if whole
         else min(pinned, task.weight_bytes) * reads + min(max(pinned - task.weight_bytes, 0), task.constant_bytes)
     )
-    latency = mapping.latency_cycles + _transfer_cycles(8 * loaded, machine)
-    return ScheduledStep(task, mapping, traffic, mapping.cycles, latency, reads, saved)
+    assert task.pace is not None
+    packing = repacked(task.pace, mapping)
+    extra = sum(words.cycles for words in packing)
+    latency = mapping.latency_cycles * task.pace.cycles_per_step + extra + _transfer_cycles(8 * loaded, machine)
+    cycles = ceil(mapping.cycles * task.pace.cycles_per_step + extra)
+    return ScheduledStep(task, mapping, traffic, cycles, latency, reads, saved, packing)
 
 
 def _load(bits: int, constant_bits: int, machine: Architecture, level: int) -> tuple[Traffic, ...]:

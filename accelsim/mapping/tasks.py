@@ -20,6 +20,7 @@ from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
 from accelsim.mapping.operators import layer_problem
+from accelsim.mapping.pace import Pace, pace
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Task:
     write_bits: int
     problem: LayerProblem | None
     hierarchy: Hierarchy | None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,15 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
             return match
         if match.assumption and match.assumption not in assumptions:
             assumptions.append(match.assumption)
-        assert layer.accumulator is not None
-        output_bits = program.encodings[node.name].format.bits
-        hierarchy = machine_hierarchy(
-            machine, match, layer.weights.bits, source.bits, layer.accumulator.bits, output_bits
-        )
         problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
-        steps.append(task_of(program, node, tensors, problem, hierarchy))
+        assert problem is not None
+        output_bits = program.encodings[node.name].format.bits
+        sum_bits = layer.accumulator.bits if layer.accumulator else layer.weights.bits
+        rate = pace(machine, match, problem, weights=layer.weights.bits, inputs=source.bits, outputs=output_bits)
+        hierarchy = machine_hierarchy(
+            machine, match, layer.weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
+        )
+        steps.append(task_of(program, node, tensors, problem, hierarchy, rate))
     sizes = {
         name: tensor_bytes(prod(graph.shapes[name]), program.encodings[name].format) for name in set(tensors.values())
     }
@@ -95,6 +99,7 @@ def task_of(
     tensors: Mapping[str, str],
     problem: LayerProblem | None = None,
     hierarchy: Hierarchy | None = None,
+    rate: Pace | None = None,
 ) -> Task:
     """One step as the program has it; how it multiplies on an array where it does so on one."""
     shapes, encodings = program.graph.shapes, program.encodings
@@ -110,6 +115,7 @@ def task_of(
         write_bits=encodings[node.name].format.bits,
         problem=problem,
         hierarchy=hierarchy,
+        pace=rate,
     )
 
 

@@ -1,0 +1,84 @@
+"""How the steps of a loop nest become clock cycles: one a step for an array, less or more for a core.
+
+A core multiplies one word after the other in the nest, `rate` of them a clock cycle in the machine: its nest step is a
+part of a cycle. Codes that are packed below a byte are unpacked when they enter the registers and packed when a result
+leaves them; that takes cycles in which nothing is multiplied.
+"""
+
+from collections.abc import Mapping as Sizes
+from dataclasses import dataclass
+from math import prod
+
+from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.cpu import CpuArchitecture
+from accelsim.hardware.number_formats import FormatMatch
+from accelsim.hardware.vocabulary import Dimension
+from accelsim.mapping.layer_problem import LayerProblem
+from accelsim.mapping.machine import sizes_of
+from accelsim.mapping.mapper import Mapping
+
+
+@dataclass(frozen=True)
+class Pace:
+    """cycles_per_step: clock cycles of one step of the nest. peak_macs_per_cycle: of the whole machine.
+
+    repack: (operand, bits, cycles a word) of the operands that are unpacked or packed.
+    """
+
+    cycles_per_step: float
+    peak_macs_per_cycle: int
+    repack: tuple[tuple[str, int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Repacked:
+    """Words of one width through the packing of vector registers, and the cycles of one core that they take."""
+
+    bits: int
+    words: int
+    cycles: float
+
+
+def pace(
+    machine: Architecture, match: FormatMatch, problem: LayerProblem, *, weights: int, inputs: int, outputs: int
+) -> Pace:
+    """The pace of one layer whose operands have these widths, bits."""
+    peak = machine.array.pes * int(match.cost.macs_per_cycle_per_pe)
+    if not isinstance(machine, CpuArchitecture):
+        return Pace(1.0, peak)
+    rate = int(match.cost.macs_per_cycle_per_pe) * machine.cpu.issue_efficiency[match.key].value
+    idle = _idle_lanes(machine.lanes(match.key), sizes_of(problem), machine.array.copies(sizes_of(problem)))
+    widths = (("W", weights), ("I", inputs), ("O", outputs))
+    found = []
+    for operand, bits in widths:
+        repack = machine.cpu.repack(bits)
+        if repack is not None:
+            found.append((operand, bits, repack.cycles_per_vector.value / machine.cpu.words_per_vector(bits)))
+    return Pace(idle / rate, peak, tuple(found))
+
+
+def _idle_lanes(lanes: Sizes[Dimension, int], sizes: Sizes[Dimension, int], cores: Sizes[Dimension, int]) -> float:
+    """Lanes over busy lanes of a vector instruction: a core's share of the dimension is filled up to whole vectors.
+
+    A depthwise layer has one channel a group: its vectors run over the groups.
+    """
+    found = 1.0
+    for dimension, count in lanes.items():
+        over: Dimension = dimension
+        if dimension in ("in_channels", "out_channels") and sizes["in_channels"] == sizes["out_channels"] == 1:
+            over = "groups"
+        share = -(-sizes[over] // cores.get(over, 1))
+        found *= -(-share // count) * count / share
+    return found
+
+
+def repacked(pace: Pace, mapping: Mapping) -> tuple[Repacked, ...]:
+    """What a layer unpacks into the innermost memory of each operand, and packs of its finished words."""
+    found = []
+    hierarchy, problem = mapping.hierarchy, mapping.problem
+    busy = prod(min(copies, problem.size[dim]) for dim, copies in hierarchy.lanes)
+    for operand, bits, cycles in pace.repack:
+        inward = [t for t in mapping.transfers if t.operand == operand and t.child < hierarchy.levels]
+        words = problem.words["O"] if operand == "O" else inward[-1].child_writes if inward else problem.macs
+        found.append(Repacked(bits, words, words * cycles / busy))
+    return tuple(found)
