@@ -1,11 +1,13 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
+from accelsim.cost.crossbar import crossbar_cost
 from accelsim.cost.energy import by_component, saved_energy, step_energy, total
 from accelsim.cost.fpga_resources import fpga_resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture, FpgaArchitecture, Machine
 from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
 from accelsim.mapping.tasks import tasks
@@ -21,6 +23,8 @@ def cost(program: Program, machine: Machine, batch: int, options: ScheduleOption
         raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
     if isinstance(machine, Architecture):
         return _array_cost(program, machine, batch, options)
+    if isinstance(machine, ReramArchitecture):
+        return crossbar_cost(program, machine, batch, options)
     raise AccelsimError(f"{machine.name}: kind {machine.kind} has no cost model")
 
 

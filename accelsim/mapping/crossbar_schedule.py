@@ -1,0 +1,251 @@
+"""A whole program on a chip of crossbars: weights in cells, activations in the buffers, layers one after the other.
+
+The first batch brings all weights from off chip once and programs them into the cells; later batches find them there. A
+network that takes more crossbars than the chip has is programmed anew in each batch, layer by layer; a layer that is
+larger than the chip runs in passes.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.reram import ReramArchitecture
+from accelsim.ir.graph import Node
+from accelsim.ir.ops import Linear
+from accelsim.ir.program import Program, shares_encoding, storage_roots
+from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
+from accelsim.mapping.operators import mac_counts
+from accelsim.mapping.residency import MemoryPlan, Step, plan
+from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions
+from accelsim.mapping.tasks import Task, Tasks, task_of, tensor_bytes
+from accelsim.mapping.traffic import Traffic
+
+OFFCHIP, EDRAM, CELLS = "offchip", "edram", "cells"
+
+
+@dataclass(frozen=True)
+class CrossbarStep(ScheduledStep):
+    """One step. `cycles` and `latency_cycles` are cycles of a crossbar; `layer` is None where nothing is multiplied."""
+
+    layer: CrossbarLayer | None = None
+    bus_bits: int = 0
+    router_bits: int = 0
+    saved_cells: int = 0
+    """Cells that a later batch does not program again."""
+
+    @property
+    def macs(self) -> int:
+        """Multiplies that the matrices execute."""
+        return 0 if self.layer is None else self.layer.macs
+
+    @property
+    def mapping_text(self) -> str | None:
+        """One line a matrix."""
+        return None if self.layer is None else str(self.layer)
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """Crossbars and what happens at their edges."""
+        layer = self.layer
+        return {
+            "crossbars": 0 if layer is None else layer.crossbars,
+            "dac_events": 0 if layer is None else layer.dac_events,
+            "adc_conversions": 0 if layer is None else layer.adc_conversions,
+            "sum_adds": 0 if layer is None else layer.sum_adds,
+            "cell_writes": 0 if layer is None else layer.cells,
+        }
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What holds for every step: the plan, whether weights stay in the cells, tensors that must leave the chip."""
+
+    machine: ReramArchitecture
+    batch: int
+    plan: MemoryPlan
+    weights_stay: bool
+    outputs: frozenset[str]
+
+
+def crossbar_schedule(
+    program: Program, machine: ReramArchitecture, batch: int, options: ScheduleOptions
+) -> Schedule | NoFormat:
+    """Schedule every step, or say why the machine has no cost for the program's formats or operators.
+
+    Raises:
+        DoesNotFit: the input lines of a layer do not fit into all buffers together.
+    """
+    graph, tensors = program.graph, storage_roots(program.graph)
+    cut: list[tuple[Task, CrossbarLayer | None]] = []
+    for node in graph.nodes:
+        if shares_encoding(node):
+            continue
+        layer = _layer(program, node, machine, batch)
+        if isinstance(layer, NoFormat):
+            return layer
+        cut.append((task_of(program, node, tensors), layer))
+    stored = set(tensors.values())
+    sizes = {name: tensor_bytes(math.prod(graph.shapes[name]), program.encodings[name].format) for name in stored}
+    outputs = frozenset(tensors[name] for name in graph.outputs)
+    keep = options.residency
+    fits = sum(layer.crossbars for _, layer in cut if layer) <= machine.reram.crossbars
+    kept = plan(
+        tuple(_plan_step(task, layer) for task, layer in cut),
+        sizes,
+        outputs,
+        machine.reram.edram_bytes,
+        batch=batch,
+        keep_activations=keep,
+        pin_weights=keep,
+    )
+    room = _Room(machine, batch, kept, fits and keep, outputs)
+    steps = _steps(cut, room, program)
+    work = Tasks(tuple(task for task, _ in cut), sizes, outputs, ())
+    return Schedule(steps, _with_cells(kept, steps), EDRAM, work, weights_in=CELLS)
+
+
+def _layer(program: Program, node: Node, machine: ReramArchitecture, batch: int) -> CrossbarLayer | NoFormat | None:
+    shape = program.graph.shapes[node.inputs[0]] if node.inputs else ()
+    if not isinstance(node.op, get_args(Linear)):
+        if node.inputs and mac_counts(node.op, shape).scatter:
+            kind = type(node.op).__name__
+            return NoFormat(f"{machine.name}: {node.name}: {kind} multiplies activations; crossbars hold fixed weights")
+        return None
+    weights, source = program.linear[node.name].weights, program.encodings[node.inputs[0]].format
+    refused = machine.refusal(weights.bits, source.bits, program.precision.is_float)
+    if refused:
+        return refused
+    return crossbar_layer(node.op, shape, batch, weights.bits, source.bits, machine.reram, machine.transposed_conv)
+
+
+def _plan_step(task: Task, layer: CrossbarLayer | None) -> Step:
+    """What the step needs in the buffers: input lines and one line of results; only constants wait there."""
+    work = 0
+    if layer is not None:
+        problem = layer.problem
+        results = problem.G * problem.K * problem.w.out_size
+        work = -(-(layer.line_words * task.read_bits[0] + results * task.write_bits) // 8)
+    return Step(task.node.name, task.reads, (task.writes,), task.constant_bytes, work)
+
+
+def _with_cells(kept: MemoryPlan, steps: tuple[CrossbarStep, ...]) -> MemoryPlan:
+    """The plan of the buffers, with the weights that stay in cells among what is pinned."""
+    held = tuple(step.saved_bits // 8 for step in steps)
+    weights = sum(step.task.weight_bytes + step.task.constant_bytes for step in steps)
+    return replace(
+        kept,
+        pinned_bytes=held,
+        offchip_weight_bytes_cold=weights,
+        offchip_weight_bytes_steady=weights - sum(held),
+    )
+
+
+def _steps(cut: list[tuple[Task, CrossbarLayer | None]], room: _Room, program: Program) -> tuple[CrossbarStep, ...]:
+    made = {task.writes for task, _ in cut}
+    seen: set[str] = set()
+    steps = []
+    for index, (task, layer) in enumerate(cut):
+        there = frozenset(name for name in room.plan.resident if name in made or name in seen)
+        steps.append(_step(index, task, layer, there, room, program))
+        seen.update(task.reads)
+    return tuple(steps)
+
+
+def _step(
+    index: int, task: Task, layer: CrossbarLayer | None, there: frozenset[str], room: _Room, program: Program
+) -> CrossbarStep:
+    chip = room.machine.reram
+    accumulator = program.linear[task.node.name].accumulator if layer else None
+    sum_bits = accumulator.bits if accumulator else 0
+    traffic = _traffic(task, layer, there, room, sum_bits)
+    loaded = 8 * (task.weight_bytes + task.constant_bytes)
+    streamed = sum(row.read_bits + row.write_bits for row in traffic if row.memory == OFFCHIP) - loaded
+    cycles = _cycles(task, layer, room)
+    latency = _load_cycles(loaded, layer, room) + max(cycles, streamed / chip.offchip_bits_per_cycle)
+    stay = room.weights_stay and layer is not None
+    return CrossbarStep(
+        task=task,
+        mapping=None,
+        traffic=traffic,
+        cycles=cycles,
+        latency_cycles=latency + (chip.pipeline_cycles if layer else 0),
+        weight_reads=1,
+        saved_bits=8 * (room.plan.pinned_bytes[index] + (task.weight_bytes if stay else 0)),
+        layer=layer,
+        bus_bits=_bus_bits(task, layer, room.batch, sum_bits),
+        router_bits=loaded + _router_bits(task, layer, room, sum_bits),
+        saved_cells=layer.cells if layer and stay else 0,
+    )
+
+
+def _traffic(
+    task: Task, layer: CrossbarLayer | None, there: frozenset[str], room: _Room, sum_bits: int
+) -> tuple[Traffic, ...]:
+    """All that moves through the link, the buffers and into the cells, in bits."""
+    weights, constants = 8 * task.weight_bytes, 8 * task.constant_bytes
+    rows = [
+        Traffic(0, OFFCHIP, "weights", read_bits=weights + constants),
+        Traffic(1, EDRAM, "weights", read_bits=constants, write_bits=constants),
+        Traffic(2, CELLS, "weights", write_bits=weights),
+    ]
+    for name, elements, bits in zip(task.reads, task.read_elements, task.read_bits, strict=True):
+        moved = room.batch * elements * bits
+        arriving = moved * (layer.tiles if layer else 1)
+        sent = moved if name in there else 0
+        rows.append(Traffic(0, OFFCHIP, "inputs", read_bits=moved - sent))
+        rows.append(Traffic(1, EDRAM, "inputs", read_bits=sent, write_bits=arriving))
+    rows.append(Traffic(1, EDRAM, "inputs", read_bits=_fetched_bits(task, layer, room.batch)))
+    if layer is not None and layer.results_scattered:
+        read, written = layer.sums_scattered * sum_bits, layer.results_scattered * sum_bits
+        rows.append(Traffic(1, EDRAM, "partial_sums", read_bits=read, write_bits=written))
+    moved = _output_bits(task, room.batch)
+    leaving = moved if task.writes not in there or task.writes in room.outputs else 0
+    rows.append(Traffic(1, EDRAM, "outputs", read_bits=leaving, write_bits=moved))
+    rows.append(Traffic(0, OFFCHIP, "outputs", write_bits=leaving))
+    return tuple(row for row in rows if row.read_bits or row.write_bits)
+
+
+def _output_bits(task: Task, batch: int) -> int:
+    return batch * task.write_elements * task.write_bits
+
+
+def _fetched_bits(task: Task, layer: CrossbarLayer | None, batch: int) -> int:
+    """Bits that the step itself reads from the buffers of its tiles."""
+    if layer is not None:
+        return layer.fetched_words * task.read_bits[0]
+    return sum(batch * elements * bits for elements, bits in zip(task.read_elements, task.read_bits, strict=True))
+
+
+def _bus_bits(task: Task, layer: CrossbarLayer | None, batch: int, sum_bits: int) -> int:
+    """From the buffers to the crossbars, sums of row groups to the adder of the tile, results to the buffers."""
+    sums = layer.partial_sums_on_bus * sum_bits if layer else 0
+    return _fetched_bits(task, layer, batch) + sums + _output_bits(task, batch)
+
+
+def _router_bits(task: Task, layer: CrossbarLayer | None, room: _Room, sum_bits: int) -> int:
+    """Inputs to each tile of the step, sums that finish in another tile, results that leave the chip."""
+    arriving = sum(room.batch * n * bits for n, bits in zip(task.read_elements, task.read_bits, strict=True))
+    sums = layer.partial_sums_between_tiles * sum_bits if layer else 0
+    leaving = task.writes in room.outputs or task.writes not in room.plan.resident
+    return arriving * (layer.tiles if layer else 1) + sums + (_output_bits(task, room.batch) if leaving else 0)
+
+
+def _cycles(task: Task, layer: CrossbarLayer | None, room: _Room) -> int:
+    """Input cycles of the layer, again for each pass; without multiplies one element per clock of the digital part."""
+    chip = room.machine.reram
+    if layer is not None:
+        return layer.cycles * -(-layer.crossbars // chip.crossbars)
+    elements = room.batch * max((task.write_elements, *task.read_elements))
+    return math.ceil(elements / (room.machine.clock_hz * chip.cycle_s))
+
+
+def _load_cycles(bits: int, layer: CrossbarLayer | None, room: _Room) -> float:
+    """Bringing weights and constants on chip; cells are programmed meanwhile, a row at a time in all crossbars."""
+    chip = room.machine.reram
+    arriving = bits / chip.offchip_bits_per_cycle
+    if layer is None or chip.cell.write_ns is None:
+        return arriving
+    rows = min(chip.rows, max(matrix.rows for matrix in layer.matrices))
+    passes = -(-layer.crossbars // chip.crossbars)
+    return max(arriving, rows * passes * chip.cell.write_ns.value * 1e-9 / chip.cycle_s)
