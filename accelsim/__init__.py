@@ -9,15 +9,17 @@ Names are imported when first used, so that `import accelsim` costs nothing.
 from importlib import import_module
 from typing import Any
 
-__all__ = ["AccelsimError", "Graph", "Report", "estimate", "lower", "simulate"]
+__all__ = ["AccelsimError", "Graph", "Report", "estimate", "load_results", "lower", "simulate", "sweep"]
 
 _HOMES = {
     "AccelsimError": "accelsim.errors",
     "Graph": "accelsim.ir.graph",
     "Report": "accelsim.report",
     "estimate": "accelsim.flow",
+    "load_results": "accelsim.study.execute",
     "lower": "accelsim.flow",
     "simulate": "accelsim.flow",
+    "sweep": "accelsim.study.execute",
 }
 
 

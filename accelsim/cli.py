@@ -75,7 +75,9 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json
 
 
 @app.command()
-def check(files: Annotated[list[Path], typer.Argument(help="Machine or workload YAML files, stored graphs.")]) -> None:
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Machine, workload or sweep YAML files, stored graphs.")],
+) -> None:
     """Validate files; every mistake of each as file:line: field: what.
 
     Example: [bold]accelsim check my_board.yaml[/bold]
@@ -181,6 +183,82 @@ def estimate(
         residency=residency,
     )
     _show(report, out, as_json)
+
+
+@app.command()
+def sweep(
+    file: Annotated[Path, typer.Argument(help="Sweep YAML: which workload, machines, precisions; see docs/sweeps.md.")],
+    out: Annotated[Path, typer.Option("--out", help="Result file; a sweep that was stopped goes on from it.")] = Path(
+        "results.sqlite"
+    ),
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; one for each core unless given.")
+    ] = None,
+    executor: Annotated[
+        str | None, typer.Option("--executor", help="dask://host:port or mpi, instead of processes.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", "--table", help="Also write the rows: .csv, .json or .parquet.")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed points again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run many points, in parallel and resumable; one row a point.
+
+    Example: [bold]accelsim sweep bits.yaml --out results.sqlite --csv results.csv[/bold]
+    """
+    from accelsim.console import print_sweep
+    from accelsim.study import execute
+    from accelsim.study.table import check_suffix, records, write_table
+
+    if table is not None:
+        check_suffix(table)
+    try:
+        with _progress() as progress:
+            made = execute.sweep(file, out=out, workers=workers, executor=executor, retry=retry, progress=progress)
+    except KeyboardInterrupt:
+        _fail(f"interrupted; the points done so far are in {out}: run the same command again to go on", 1)
+    if table is not None:
+        write_table(made, table)
+    if as_json:
+        _print_json(records(made))
+    else:
+        print_sweep(made, str(out), None if table is None else str(table))
+    if not (made["status"] == "done").any():
+        raise typer.Exit(1)
+
+
+@app.command()
+def pareto(
+    results: Annotated[Path, typer.Argument(help="Result file of a sweep.")],
+    x: Annotated[str, typer.Option("--x", help="Figure along x, by its report key.")] = "energy_j",
+    y: Annotated[str, typer.Option("--y", help="Figure along y.")] = "psnr_db",
+    maximise: Annotated[
+        list[str] | None, typer.Option("--maximise", help="This figure is better when more; else guessed by its key.")
+    ] = None,
+    minimise: Annotated[list[str] | None, typer.Option("--minimise", help="This figure is better when less.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Figure: .png, .svg or .pdf.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The points that no other beats in two figures at once.
+
+    Example: [bold]accelsim pareto results.sqlite --x energy_j --y psnr_db --out pareto.png[/bold]
+    """
+    from accelsim.console import print_front
+    from accelsim.plots import pareto_figure
+    from accelsim.study.execute import load_results
+    from accelsim.study.pareto import document, front, objective
+
+    directions = maximise or [], minimise or []
+    made = front(load_results(results), objective(x, *directions), objective(y, *directions))
+    if out is not None:
+        pareto_figure(made.table, x, y, (made.x.maximise, made.y.maximise), made.labels, out)
+    if as_json:
+        _print_json(document(made))
+        return
+    print_front(made.table, made.labels, (x, y), made.left_out)
+    if out is not None:
+        typer.echo(f"  wrote {out}")
 
 
 @app.command()

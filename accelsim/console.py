@@ -1,9 +1,13 @@
 """What the command line prints: tables for people. Data for programs are in the report's JSON."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from accelsim.plots import unit_of
 from accelsim.report import Report
 
 _COLUMNS = {
@@ -101,3 +105,77 @@ def print_listing(rows: list[dict[str, str]]) -> None:
     for row in rows:
         table.add_row(f"[bold]{row['name']}[/bold]", row["meaning"])
     _console().print(table)
+
+
+_SWEEP = {
+    "energy_j": ("energy\nuJ", 1e6, ",.2f"),
+    "latency_s": ("latency\nus", 1e6, ",.1f"),
+    "offchip_bytes": ("off-chip\nbytes", 1, ",.0f"),
+    "per_image_steady.offchip_bytes": ("bytes an image,\nsteady state", 1, ",.0f"),
+    "psnr_db": ("PSNR\ndB", 1, ".2f"),
+}
+_MOST_ROWS = 60
+
+
+def print_sweep(table: Any, place: str, written: str | None) -> None:
+    """The main figures of a study, one row a point (the first 60), and how its points ended."""
+    from accelsim.study.table import swept
+
+    keys = swept(table) or ["on", "precision"]
+    figures = [key for key in _SWEEP if key in table]
+    shown = _figure_table([*keys, *(_SWEEP[key][0] for key in figures), "status"], len(keys))
+    for _, row in table.head(_MOST_ROWS).iterrows():
+        cells = [_figure(row[key], *_SWEEP[key][1:]) for key in figures]
+        shown.add_row(*(str(row[key]) for key in keys), *cells, _ending(row))
+    console = _console()
+    console.print(shown)
+    lines = [f"  first {_MOST_ROWS} of {len(table):,} points"] if len(table) > _MOST_ROWS else []
+    counts = ", ".join(
+        f"{count:,} {status.replace('_', ' ')}" for status, count in table["status"].value_counts().items()
+    )
+    reasons = table["error"].dropna().value_counts()
+    lines += [f"  {count:,} x {reason}" for reason, count in list(reasons.items())[:8]]
+    lines.append(f"  {counts}; wrote {place}{f', {written}' if written else ''}")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def _ending(row: Any) -> str:
+    misfit = row.get("resources.fits") is False
+    return f"{row['status'].replace('_', ' ')}{', does not fit' if misfit else ''}"
+
+
+def print_front(table: Any, labels: Sequence[str], keys: tuple[str, str], left_out: Mapping[str, int]) -> None:
+    """The front and the points that intervals leave open, by x; how many are beaten or were not compared."""
+    names = list(labels) or ["on"]
+    (unit_x, x), (unit_y, y) = (unit_of(key, table[key]) for key in keys)
+    heads = [f"{key}\n{unit}".strip() for key, unit in zip(keys, (unit_x, unit_y), strict=True)]
+    shown = _figure_table([*names, heads[0], "low to high", heads[1], "standing"], len(names))
+    for _, row in table[table["standing"] != "dominated"].iterrows():
+        ends = [row[f"{keys[0]}{end}"] for end in ("_low", "_high")] if f"{keys[0]}_low" in table else []
+        interval = " to ".join(f"{end / x:,.4g}" for end in ends)
+        figures = f"{row[keys[0]] / x:,.4g}", interval, f"{row[keys[1]] / y:,.4g}"
+        shown.add_row(*(str(row[name]) for name in names), *figures, row["standing"])
+    console = _console()
+    console.print(shown)
+    counts = table["standing"].value_counts()
+    lines = [f"  {counts.get('front', 0)} of {len(table)} points on the front, {counts.get('dominated', 0)} beaten"]
+    if counts.get("open", 0):
+        lines[0] += f", {counts['open']} open: beaten by value, not beyond the intervals of the constants"
+    if left_out:
+        lines.append(f"  left out: {', '.join(f'{count} {reason}' for reason, count in left_out.items())}")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def _figure_table(columns: Sequence[str], words: int) -> Table:
+    """An empty table: the first columns and the last are words, the others numbers."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    for place, name in enumerate(columns):
+        left = place < words or place == len(columns) - 1
+        table.add_column(name.replace("machine.", ""), justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _figure(value: Any, scale: float, form: str) -> str:
+    return "" if value is None or value != value else f"{value * scale:{form}}"
