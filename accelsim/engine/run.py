@@ -13,7 +13,7 @@ from accelsim.formats.quantize import along, dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
 from accelsim.ir.ops import Linear, Op, ReLU, ZeroPad
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import Program, arithmetic, shares_encoding
+from accelsim.ir.program import Program, arithmetic, keeps_codes
 
 Kernels = Literal["fast", "reference"]
 Observe = Callable[[str, Array], None]
@@ -24,6 +24,16 @@ def batches(inputs: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]
     total = len(next(iter(inputs.values())))
     for start in range(0, max(total, 1), size):
         yield {name: values[start : start + size] for name, values in inputs.items()}
+
+
+def _last_reads(graph: Graph, kept: Collection[str]) -> dict[str, list[str]]:
+    """Node -> the values that nothing reads after it."""
+    last = {name: node.name for node in graph.nodes for name in (*node.inputs, node.name)}
+    dead: dict[str, list[str]] = {}
+    for value, node in last.items():
+        if value not in kept:
+            dead.setdefault(node, []).append(value)
+    return dead
 
 
 def _parameters(node: Node, op: Op, weights: Weights, dtype: type) -> dict[str, Array]:
@@ -58,6 +68,7 @@ def _run_float(
     on_batch: Callable[[int], None],
 ) -> dict[str, NDArray[np.float32]]:
     collected: dict[str, list[Array]] = {name: [] for name in graph.outputs}
+    dead = _last_reads(graph, graph.outputs)
     for piece in batches(inputs, batch):
         values: dict[str, Array] = {name: x.astype(np.float32, copy=False) for name, x in piece.items()}
         for name, value in values.items():
@@ -69,6 +80,8 @@ def _run_float(
                 result = run_float_op(activation, {}, result)
             values[node.name] = result
             observe(node.name, result)
+            for name in dead.get(node.name, ()):
+                del values[name]
         for name in graph.outputs:
             collected[name].append(values[name])
         on_batch(len(next(iter(piece.values()))))
@@ -91,6 +104,7 @@ def run_program(
     kernel = _kernel(kernels, threads)
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
+    dead = _last_reads(program.graph, wanted)
     for piece in batches(inputs, batch):
         values: dict[str, Array] = {}
         for name, x in piece.items():
@@ -98,6 +112,8 @@ def run_program(
             values[name] = quantize(x, format, scaling).astype(format.dtype)
         for node in program.graph.nodes:
             values[node.name] = _run_node(program, node, [values[name] for name in node.inputs], kernel)
+            for name in dead.get(node.name, ()):
+                del values[name]
         for name in wanted:
             collected[name].append(values[name])
         on_batch(len(next(iter(piece.values()))))
@@ -125,13 +141,14 @@ def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKe
         sums = kernel.sums(node.op, reads[0], zero_point, layer)
         unit = sources[0].scale * integers_of(layer).scaling.scale
         real: Array = sums.astype(np.float64) * along(unit, sums.ndim, channel_axis(node.op, sums))
-    elif shares_encoding(node):
+    elif keeps_codes(node):
         return _move(node.op, reads[0], scaling.zero_point)
     else:
         values = [dequantize(codes, source) for codes, source in zip(reads, sources, strict=True)]
         real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
     for activation in node.epilogue:
         real = run_float_op(activation, {}, real)
+    real = np.nan_to_num(real, copy=False, posinf=np.inf, neginf=-np.inf)  # a quotient of zeros counts as 0
     stored: Array = quantize(real, format, scaling).astype(format.dtype)
     return stored
 

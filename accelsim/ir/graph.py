@@ -18,10 +18,11 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Input:
-    """A network input `[N, *shape]`."""
+    """A network input `[N, *shape]`: real numbers, or integers in range(classes) where `classes` is not 0."""
 
     name: str
     shape: Shape
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,12 @@ class Graph:
         shapes = {value.name: value.shape for value in self.inputs}
         if len(shapes) != len(self.inputs):
             raise GraphError(f"graph {self.name}: two inputs have one name")
-        for name, shape in shapes.items():
-            if min(shape, default=1) < 1:
-                raise GraphError(
-                    f"graph {self.name}: input {name!r} has shape {list(shape)}; expected sizes of 1 or more"
-                )
+        for value in self.inputs:
+            if min(value.shape, default=1) < 1:
+                what = f"shape {list(value.shape)}; expected sizes of 1 or more"
+                raise GraphError(f"graph {self.name}: input {value.name!r} has {what}")
+            if value.classes < 0:
+                raise GraphError(f"graph {self.name}: input {value.name!r} has {value.classes} classes")
         for node in self.nodes:
             if node.name in shapes:
                 raise GraphError(f"graph {self.name}: {node.name!r} is made twice")
@@ -90,11 +92,20 @@ class Graph:
     @cached_property
     def readers(self) -> dict[str, tuple[Node, ...]]:
         """The nodes that read each value."""
-        return {value: tuple(n for n in self.nodes if value in n.inputs) for value in self.shapes}
+        found: dict[str, list[Node]] = {value: [] for value in self.shapes}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                found[value].append(node)
+        return {value: tuple(nodes) for value, nodes in found.items()}
+
+    @cached_property
+    def makers(self) -> dict[str, Node]:
+        """The node that makes each value that is no input."""
+        return {node.name: node for node in self.nodes}
 
     def node(self, name: str) -> Node:
         """The node that makes a value."""
-        return next(n for n in self.nodes if n.name == name)
+        return self.makers[name]
 
     def with_nodes(self, nodes: tuple[Node, ...], outputs: tuple[str, ...] | None = None) -> "Graph":
         """The same graph with other nodes."""

@@ -5,7 +5,31 @@ is the channel. Parameters (weights, statistics) live outside the graph under `<
 """
 
 from dataclasses import dataclass, fields
-from typing import get_args
+from typing import Literal, get_args
+
+from accelsim.ir import activations
+
+ReLU = activations.ReLU
+LeakyReLU = activations.LeakyReLU
+ELU = activations.ELU
+Tanh = activations.Tanh
+Sigmoid = activations.Sigmoid
+Softplus = activations.Softplus
+GELU = activations.GELU
+SiLU = activations.SiLU
+Mish = activations.Mish
+HardSigmoid = activations.HardSigmoid
+HardSwish = activations.HardSwish
+Clamp = activations.Clamp
+ScaleShift = activations.ScaleShift
+Power = activations.Power
+Abs = activations.Abs
+Exp = activations.Exp
+Log = activations.Log
+Sin = activations.Sin
+Cos = activations.Cos
+Sign = activations.Sign
+Activation = activations.Activation
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -55,6 +79,39 @@ class ConvTranspose2d:
 
 
 @dataclass(frozen=True)
+class MatMul:
+    """`[..., m, k] @ [..., k, columns]`; leading axes of size 1 broadcast."""
+
+    columns: int
+
+
+@dataclass(frozen=True)
+class DynamicConv2d:
+    """A `Conv2d` without bias whose weights `[out_channels, in_channels / groups, kh, kw]` are its second input."""
+
+    in_channels: int
+    out_channels: int
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    padding: Sides
+    groups: int
+
+
+@dataclass(frozen=True)
+class DynamicConvTranspose2d:
+    """A `ConvTranspose2d` without bias whose weights `[in_channels, out_channels / groups, kh, kw]` are an input."""
+
+    in_channels: int
+    out_channels: int
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    crop: Sides
+    groups: int
+
+
+@dataclass(frozen=True)
 class BatchNorm:
     """(x - mean) / sqrt(var + eps) * weight + bias with stored statistics, per channel."""
 
@@ -70,30 +127,172 @@ class ChannelAffine:
 
 
 @dataclass(frozen=True)
-class ReLU:
-    """max(x, 0)."""
+class InstanceNorm:
+    """(x - mean) / sqrt(var + eps) over all axes but the channel; then weight and bias per channel if affine."""
+
+    channels: int
+    eps: float
+    affine: bool
 
 
 @dataclass(frozen=True)
-class LeakyReLU:
-    """X where x >= 0, else slope * x."""
+class GroupNorm:
+    """As `InstanceNorm` over each group of channels together."""
 
-    slope: float
-
-
-@dataclass(frozen=True)
-class Tanh:
-    """Hyperbolic tangent."""
+    channels: int
+    groups: int
+    eps: float
+    affine: bool
 
 
 @dataclass(frozen=True)
-class Sigmoid:
-    """1 / (1 + exp(-x))."""
+class LayerNorm:
+    """(x - mean) / sqrt(var + eps) over the last axes, of sizes `shape`; then weight and bias of that shape."""
+
+    shape: Shape
+    eps: float
+    affine: bool
+
+
+@dataclass(frozen=True)
+class RMSNorm:
+    """X / sqrt(mean(x ** 2) + eps) over some axes, not centred: PixelNorm over the channel, RMSNorm over the last."""
+
+    axes: Shape
+    eps: float
+
+
+@dataclass(frozen=True)
+class PReLU:
+    """X where x >= 0, else slope * x with a trained slope per channel; `channels` 1 means one slope for all."""
+
+    channels: int
 
 
 @dataclass(frozen=True)
 class Add:
-    """Sum of two values of one shape."""
+    """Sum."""
+
+
+@dataclass(frozen=True)
+class Sub:
+    """Difference."""
+
+
+@dataclass(frozen=True)
+class Mul:
+    """Product."""
+
+
+@dataclass(frozen=True)
+class Div:
+    """Quotient."""
+
+
+@dataclass(frozen=True)
+class Pow:
+    """First to the power of the second."""
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The larger."""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The smaller."""
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Over some axes, which stay with size 1 if `keepdim`. var is that of the population, norm the Euclidean one."""
+
+    kind: Literal["mean", "sum", "var", "norm", "max", "min"]
+    axes: Shape
+    keepdim: bool
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool:
+    """Mean over all axes but the channel."""
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Largest of each window; padding never wins."""
+
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    padding: Sides
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """Mean of each window; `count_padding` counts the padded zeros among its elements."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Sides
+    count_padding: bool
+
+
+@dataclass(frozen=True)
+class AdaptivePool:
+    """Mean or maximum of windows floor(i * n / size) .. ceil((i + 1) * n / size) of each spatial axis."""
+
+    kind: Literal["mean", "max"]
+    size: Shape
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """exp(x) / sum(exp(x)) along one axis."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Spatial axes resized to `size`, linear or cubic (a = -0.75) in each; `step` is the input step per output.
+
+    Output i is at i * step with aligned corners, else at (i + 1/2) * step - 1/2.
+    """
+
+    kind: Literal["linear", "cubic"]
+    size: Shape
+    step: tuple[float, ...]
+    align_corners: bool
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Row of the table `weight` `[rows, features]` for each index; the features are a new last axis."""
+
+    rows: int
+    features: int
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """1 at the index and 0 elsewhere, along a new last axis of `classes`."""
+
+    classes: int
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The stored tensor `value`, the same for each sample; the input only says how many samples there are."""
+
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Concat:
+    """The inputs one after the other along an axis."""
+
+    axis: int
 
 
 @dataclass(frozen=True)
@@ -102,6 +301,24 @@ class ZeroPad:
 
     before: Shape
     after: Shape
+
+
+@dataclass(frozen=True)
+class EdgePad:
+    """More elements before and after each axis: mirrored without the edge, the edge repeated, or wrapped around."""
+
+    before: Shape
+    after: Shape
+    mode: Literal["reflect", "replicate", "circular"]
+
+
+@dataclass(frozen=True)
+class ResizeNearest:
+    """Spatial axes resized to `size`: output i is input floor((i + offset) * step)."""
+
+    size: Shape
+    step: tuple[float, ...]
+    offset: float
 
 
 @dataclass(frozen=True)
@@ -115,8 +332,18 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class GlobalAveragePool:
-    """Mean over all axes but the channel."""
+class Take:
+    """Output i is input `index[i]` along one axis: flips, rolls and other selections."""
+
+    axis: int
+    index: Shape
+
+
+@dataclass(frozen=True)
+class Expand:
+    """Axes of size 1 repeated up to `shape`."""
+
+    shape: Shape
 
 
 @dataclass(frozen=True)
@@ -135,11 +362,18 @@ class Permute:
 
 Linear = Dense | Conv2d | ConvTranspose2d
 """Operators that multiply and accumulate with weights."""
-Activation = ReLU | LeakyReLU | Tanh | Sigmoid
-"""Elementwise functions of one value, which can ride on the operator before them."""
-View = Reshape | Permute | Slice | ZeroPad
-"""Operators that only move codes (a padded zero is the zero point): exact in every format."""
-Op = Linear | BatchNorm | ChannelAffine | Activation | Add | GlobalAveragePool | View
+Product = MatMul | DynamicConv2d | DynamicConvTranspose2d
+"""Operators that multiply and accumulate two values."""
+Norm = BatchNorm | ChannelAffine | InstanceNorm | GroupNorm | LayerNorm | RMSNorm
+Binary = Add | Sub | Mul | Div | Pow | Maximum | Minimum
+"""Functions of two values of one rank; axes of size 1 broadcast."""
+Pool = GlobalAveragePool | MaxPool | AveragePool | AdaptivePool
+View = Reshape | Permute | Slice | Take | Expand | ZeroPad | EdgePad | ResizeNearest
+"""Operators that only compute addresses (a padded zero is the zero point): nothing is stored, exact in every format."""
+Op = (
+    Linear | Product | Norm | Activation | PReLU | Binary | Reduce | Pool | Softmax | Interpolate
+    | Embedding | OneHot | Constant | Concat | View
+)  # fmt: skip
 
 OPERATORS: dict[str, type[Op]] = {op.__name__: op for op in get_args(Op)}
 

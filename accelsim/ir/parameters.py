@@ -2,7 +2,21 @@
 
 from functools import singledispatch
 
-from accelsim.ir.ops import BatchNorm, ChannelAffine, Conv2d, ConvTranspose2d, Dense, Op, Shape
+from accelsim.ir.ops import (
+    BatchNorm,
+    ChannelAffine,
+    Constant,
+    Conv2d,
+    ConvTranspose2d,
+    Dense,
+    Embedding,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    Op,
+    PReLU,
+    Shape,
+)
 
 STATISTICS = ("mean", "var")
 """Roles that are measured, not trained: they do not count as trainable parameters."""
@@ -41,3 +55,29 @@ def _(op: BatchNorm) -> dict[str, Shape]:
 @parameter_shapes.register
 def _(op: ChannelAffine) -> dict[str, Shape]:
     return {"scale": (op.channels,), "shift": (op.channels,)}
+
+
+@parameter_shapes.register(InstanceNorm)
+@parameter_shapes.register(GroupNorm)
+def _(op: InstanceNorm | GroupNorm) -> dict[str, Shape]:
+    return {"weight": (op.channels,), "bias": (op.channels,)} if op.affine else {}
+
+
+@parameter_shapes.register
+def _(op: LayerNorm) -> dict[str, Shape]:
+    return {"weight": op.shape, "bias": op.shape} if op.affine else {}
+
+
+@parameter_shapes.register
+def _(op: PReLU) -> dict[str, Shape]:
+    return {"slope": (op.channels,)}
+
+
+@parameter_shapes.register
+def _(op: Embedding) -> dict[str, Shape]:
+    return {"weight": (op.rows, op.features)}
+
+
+@parameter_shapes.register
+def _(op: Constant) -> dict[str, Shape]:
+    return {"value": op.shape}

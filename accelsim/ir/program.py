@@ -4,7 +4,7 @@ Formats and shapes are always there; scalings and integer weights are None until
 so that an estimate needs no weight file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -16,9 +16,11 @@ from accelsim.formats.affine import Scaling
 from accelsim.formats.requantize import Requantization
 from accelsim.formats.text import NumberFormat, Precision
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Linear, ReLU, View
+from accelsim.ir.ops import Linear, MaxPool, ReLU, View
 
 Arithmetic = Literal["integer", "float"]
+CHOOSING = (ReLU, MaxPool)
+"""Operators that store a choice among the input's codes."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,30 @@ class Program:
     parameters: Weights = field(default_factory=dict)
 
 
-def shares_encoding(node: Node) -> bool:
-    """Whether the result is stored in the codes of the input: views, and a ReLU that clamps at the zero point."""
-    return isinstance(node.op, (*get_args(View), ReLU)) and not node.epilogue
+def is_view(node: Node) -> bool:
+    """Whether the result is only another way to address the stored input: no step of the machine, no tensor."""
+    return isinstance(node.op, get_args(View)) and not node.epilogue
+
+
+def keeps_codes(node: Node) -> bool:
+    """Whether every code of the result is one of the input: views, clamping at the zero point, the largest of some."""
+    return is_view(node) or (isinstance(node.op, CHOOSING) and not node.epilogue)
 
 
 def storage_roots(graph: Graph) -> dict[str, str]:
-    """Value -> the value whose codes hold it: itself, or the source that it is a view of."""
+    """Value -> the value that is stored for it: itself, or the source that it is a view of."""
+    return _roots(graph, is_view)
+
+
+def encoding_roots(graph: Graph) -> dict[str, str]:
+    """Value -> the value whose encoding it has: itself, or the source whose codes it keeps."""
+    return _roots(graph, keeps_codes)
+
+
+def _roots(graph: Graph, follows: Callable[[Node], bool]) -> dict[str, str]:
     roots = {value.name: value.name for value in graph.inputs}
     for node in graph.nodes:
-        roots[node.name] = roots[node.inputs[0]] if shares_encoding(node) else node.name
+        roots[node.name] = roots[node.inputs[0]] if follows(node) else node.name
     return roots
 
 
@@ -81,4 +97,7 @@ def arithmetic(node: Node) -> Arithmetic:
     """`integer` where codes become codes by integer operations alone, else `float` (float64 between codes)."""
     if isinstance(node.op, get_args(Linear)):
         return "integer" if all(isinstance(a, ReLU) for a in node.epilogue) else "float"
-    return "integer" if shares_encoding(node) else "float"
+    return "integer" if keeps_codes(node) else "float"
+
+
+shares_encoding = is_view

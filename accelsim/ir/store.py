@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,10 @@ def graph_json(graph: Graph) -> str:
         }
         for node in graph.nodes
     ]
-    inputs = [{"name": value.name, "shape": list(value.shape)} for value in graph.inputs]
+    inputs = [
+        {"name": value.name, "shape": list(value.shape)} | ({"classes": value.classes} if value.classes else {})
+        for value in graph.inputs
+    ]
     document = {"schema": SCHEMA, "name": graph.name, "inputs": inputs, "nodes": nodes, "outputs": list(graph.outputs)}
     return json.dumps(document, indent=1) + "\n"
 
@@ -84,9 +87,10 @@ def _graph(document: dict[str, Any]) -> Graph:
     whole = _entry("graph", document, ("schema", "name", "inputs", "nodes", "outputs"))
     inputs = []
     for i, value in enumerate(_list("inputs", whole["inputs"])):
-        entry = _entry(f"inputs[{i}]", value, ("name", "shape"))
-        name = _text(f"inputs[{i}].name", entry["name"])
-        inputs.append(Input(name, _integers(f"inputs[{i}].shape", entry["shape"])))
+        labelled = {"classes": 0, **value} if isinstance(value, dict) else value
+        entry = _entry(f"inputs[{i}]", labelled, ("name", "shape", "classes"))
+        name, shape = _text(f"inputs[{i}].name", entry["name"]), _integers(f"inputs[{i}].shape", entry["shape"])
+        inputs.append(Input(name, shape, _field(f"inputs[{i}].classes", int, entry["classes"])))
     nodes = tuple(_node(i, entry) for i, entry in enumerate(_list("nodes", whole["nodes"])))
     return Graph(_text("name", whole["name"]), tuple(inputs), nodes, _texts("outputs", whole["outputs"]))
 
@@ -154,13 +158,21 @@ def _op(node: str, entry: Any) -> Op:
 
 
 def _field(where: str, wanted: Any, value: Any) -> Any:
+    sizes = get_args(wanted)
+    if get_origin(wanted) is Literal:
+        if value not in sizes:
+            raise GraphError(f"{where}: expected one of {', '.join(sizes)}, got {value!r:.40}")
+        return value
+    if type(None) in sizes:
+        return None if value is None else _field(where, sizes[0], value)
     if wanted is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if wanted in (int, bool) and type(value) is wanted:
         return value
     if wanted in (int, bool, float):
         raise GraphError(f"{where}: expected {_SPOKEN[wanted]}, got {value!r:.40}")
-    sizes = get_args(wanted)  # of a tuple type: int, ... or one int for each
+    if sizes[0] is float:
+        return tuple(_field(where, float, v) for v in _list(where, value))
     return _integers(where, value, None if Ellipsis in sizes else len(sizes))
 
 

@@ -7,7 +7,9 @@ from accelsim.ir.ops import Shape, describe
 def graph_text(graph: Graph) -> str:
     """`name: [N, C, H, W] = Op field=... (inputs) -> epilogue`, one line per value."""
     lines = [f"graph {graph.name}"]
-    lines += [f"  {value.name}: {_shape(value.shape)} = input" for value in graph.inputs]
+    for value in graph.inputs:
+        kind = f"input classes={value.classes}" if value.classes else "input"
+        lines.append(f"  {value.name}: {_shape(value.shape)} = {kind}")
     for node in graph.nodes:
         reads = ", ".join(node.inputs)
         tail = "".join(f" -> {describe(a)}" for a in node.epilogue)

@@ -3,23 +3,41 @@
 from dataclasses import dataclass
 from functools import singledispatch
 from math import prod
+from typing import get_args
 
 from accelsim.ir.ops import (
+    AdaptivePool,
+    AveragePool,
     BatchNorm,
     ChannelAffine,
+    Concat,
+    Constant,
     Conv2d,
     ConvTranspose2d,
     Dense,
+    DynamicConv2d,
+    DynamicConvTranspose2d,
+    Embedding,
     GlobalAveragePool,
+    GroupNorm,
+    InstanceNorm,
+    Interpolate,
+    LayerNorm,
+    Linear,
+    MatMul,
+    MaxPool,
+    OneHot,
     Op,
-    Permute,
-    Reshape,
+    Product,
+    Reduce,
+    RMSNorm,
+    ScaleShift,
     Shape,
-    Slice,
-    ZeroPad,
+    Softmax,
+    View,
 )
 from accelsim.mapping.layer_problem import LayerProblem
-from accelsim.mapping.spaces import TransposedForm, conv_space, transposed_space
+from accelsim.mapping.spaces import Space, TransposedForm, conv_space, transposed_space
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,8 @@ class MacCounts:
 def layer_problem(op: Op, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem | None:
     """The loops of a multiplying operator on sample shape `inputs`; None for an operator that does not multiply.
 
-    `form` is how the machine runs a transposed convolution.
+    `form` is how the machine runs a transposed convolution. Where the weights are a value of their own, the samples
+    are groups: each has its own weights.
     """
     return None
 
@@ -50,25 +69,42 @@ def _(op: Dense, inputs: Shape, batch: int, form: TransposedForm) -> LayerProble
 
 
 @layer_problem.register
-def _(op: Conv2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
+def _(op: MatMul, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
+    *leading, rows, inner = inputs
+    columns = conv_space(rows, 1, 1, 1, (0, 0))
+    return LayerProblem(1, batch * prod(leading), op.columns, inner, columns)
+
+
+@layer_problem.register(Conv2d)
+@layer_problem.register(DynamicConv2d)
+def _(op: Conv2d | DynamicConv2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
         conv_space(
             inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.padding[2 * i], op.padding[2 * i + 1])
         )
         for i in range(2)
     )
-    return LayerProblem(batch, op.groups, op.out_channels // op.groups, op.in_channels // op.groups, h, w)
+    return _convolution(op, batch, h, w)
 
 
-@layer_problem.register
-def _(op: ConvTranspose2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
+@layer_problem.register(ConvTranspose2d)
+@layer_problem.register(DynamicConvTranspose2d)
+def _(op: ConvTranspose2d | DynamicConvTranspose2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
         transposed_space(
             inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.crop[2 * i], op.crop[2 * i + 1]), form
         )
         for i in range(2)
     )
-    return LayerProblem(batch, op.groups, op.out_channels // op.groups, op.in_channels // op.groups, h, w)
+    return _convolution(op, batch, h, w)
+
+
+def _convolution(
+    op: Conv2d | DynamicConv2d | ConvTranspose2d | DynamicConvTranspose2d, batch: int, h: Space, w: Space
+) -> LayerProblem:
+    shared = isinstance(op, Conv2d | ConvTranspose2d)
+    samples, groups = (batch, op.groups) if shared else (1, batch * op.groups)
+    return LayerProblem(samples, groups, op.out_channels // op.groups, op.in_channels // op.groups, h, w)
 
 
 def mac_counts(op: Op, inputs: Shape, batch: int = 1) -> MacCounts:
@@ -81,33 +117,34 @@ def mac_counts(op: Op, inputs: Shape, batch: int = 1) -> MacCounts:
     return MacCounts(inserted.macs, scatter.macs, scatter.macs_effectual)
 
 
-@singledispatch
 def operations(op: Op, inputs: Shape, output: Shape) -> int:
-    """Operations of one sample that are not MACs: one per result element for an elementwise operator."""
-    return prod(output)
+    """Operations of one sample that are not MACs, by what each element costs.
+
+    One per result element for elementwise functions; one per input element for sums and maxima over axes; a norm reads
+    its input for the mean, again for the variance (2), and scales it (2).
+    """
+    if isinstance(op, (*get_args(Linear), *get_args(Product), *get_args(View), Constant, Concat, Embedding, OneHot)):
+        return 0
+    if isinstance(op, Reduce):
+        return prod(inputs) * (3 if op.kind == "var" else 2 if op.kind == "norm" else 1)
+    if isinstance(op, GlobalAveragePool | AdaptivePool):
+        return prod(inputs)
+    if isinstance(op, MaxPool | AveragePool):
+        return prod(output) * prod(op.kernel)
+    if isinstance(op, Interpolate):
+        taps = 2 if op.kind == "linear" else 4
+        return prod(output) * 2 * taps * len(op.size)
+    return PER_ELEMENT.get(type(op), 1) * prod(output)
 
 
-@operations.register(Dense)
-@operations.register(Conv2d)
-@operations.register(ConvTranspose2d)
-@operations.register(Reshape)
-@operations.register(Permute)
-@operations.register(Slice)
-@operations.register(ZeroPad)
-def _(op: Op, inputs: Shape, output: Shape) -> int:
-    return 0
-
-
-@operations.register
-def _(op: ChannelAffine, inputs: Shape, output: Shape) -> int:
-    return 2 * prod(output)
-
-
-@operations.register
-def _(op: BatchNorm, inputs: Shape, output: Shape) -> int:
-    return 2 * prod(output)
-
-
-@operations.register
-def _(op: GlobalAveragePool, inputs: Shape, output: Shape) -> int:
-    return prod(inputs)
+PER_ELEMENT: dict[type[Op], int] = {
+    BatchNorm: 2,
+    ChannelAffine: 2,
+    ScaleShift: 2,
+    Softmax: 3,
+    RMSNorm: 3,
+    InstanceNorm: 5,
+    GroupNorm: 5,
+    LayerNorm: 5,
+}
+"""Operations per element where they are not one."""

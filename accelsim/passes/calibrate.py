@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import AffineInt, scaling_for_range
+from accelsim.formats.affine import AffineInt, Scaling, scaling_for_range
 from accelsim.ir.graph import Weights
-from accelsim.ir.program import Encoding, Program, storage_roots
+from accelsim.ir.program import Encoding, Program, encoding_roots
 
 
 def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[Any]]) -> Program:
@@ -34,10 +34,15 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
         ranges[name] = (min(seen[0], low), max(seen[1], high))
 
     run_float(program.graph, weights, inputs, observe=observe)
+    labels = {value.name for value in program.graph.inputs if value.classes}
     encodings = dict(program.encodings)
-    for value, root in storage_roots(program.graph).items():
+    for value, root in encoding_roots(program.graph).items():
         format = encodings[root].format
         assert isinstance(format, AffineInt)
-        fresh = Encoding(format, scaling_for_range(format, *ranges[root]))
-        encodings[value] = fresh if value == root else encodings[root]
+        if value != root:
+            encodings[value] = encodings[root]
+        elif value in labels:
+            encodings[value] = Encoding(format, Scaling(np.ones(1), format.low))  # each integer has a code of its own
+        else:
+            encodings[value] = Encoding(format, scaling_for_range(format, *ranges[root]))
     return replace(program, encodings=encodings)

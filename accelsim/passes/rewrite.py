@@ -14,7 +14,7 @@ def sole_reader(graph: Graph, value: str) -> Node | None:
 
 def maker(graph: Graph, value: str) -> Node | None:
     """The node that makes a value, None for a network input."""
-    return next((node for node in graph.nodes if node.name == value), None)
+    return graph.makers.get(value)
 
 
 def merge(graph: Graph, into: Node, gone: Node) -> Graph:

@@ -43,16 +43,60 @@ SAMPLES: dict[ops.Op, ops.Shape] = {
     ops.GlobalAveragePool(): (4, 3, 2),
     ops.Reshape((2, 6)): (4, 3),
     ops.Permute((2, 0, 1)): (4, 3, 2),
+    ops.InstanceNorm(4, 1e-5, True): (4, 3, 2),
+    ops.GroupNorm(4, 2, 1e-5, False): (4, 3, 2),
+    ops.LayerNorm((3, 2), 1e-5, True): (4, 3, 2),
+    ops.RMSNorm((0,), 1e-8): (4, 3, 2),
+    ops.ELU(0.5, 2.0): (4,),
+    ops.Softplus(2.0): (4,),
+    ops.GELU("tanh"): (4,),
+    ops.SiLU(): (4,),
+    ops.Mish(): (4,),
+    ops.HardSigmoid(): (4,),
+    ops.HardSwish(): (4,),
+    ops.Clamp(None, 6.0): (4,),
+    ops.ScaleShift(2.0, -1.0): (4,),
+    ops.Power(-0.5): (4,),
+    ops.Abs(): (4,),
+    ops.Exp(): (4,),
+    ops.Log(): (4,),
+    ops.Sin(): (4,),
+    ops.Cos(): (4,),
+    ops.Sign(): (4,),
+    ops.PReLU(4): (4, 3),
+    ops.Reduce("var", (0, 2), True): (4, 3, 2),
+    ops.MaxPool((3, 2), (2, 1), (1, 2), (1, 0, 1, 1)): (4, 5, 6),
+    ops.AveragePool((3, 2), (2, 1), (1, 0, 1, 1), True): (4, 5, 6),
+    ops.AdaptivePool("max", (2, 3)): (4, 5, 7),
+    ops.Softmax(1): (4, 3),
+    ops.Interpolate("cubic", (7, 9), (0.5, 0.75), False): (4, 3, 2),
+    ops.ResizeNearest((7, 9), (0.5, 0.75), 0.5): (4, 3, 2),
+    ops.Embedding(10, 3): (2,),
+    ops.OneHot(10): (2,),
+    ops.Constant((4, 2)): (3,),
+    ops.EdgePad((0, 1), (2, 0), "reflect"): (4, 3),
+    ops.Take(1, (2, 0, 0)): (4, 3),
+    ops.Expand((4, 3)): (4, 1),
+}
+
+SEVERAL: dict[ops.Op, tuple[ops.Shape, ...]] = {
+    **dict.fromkeys((ops.Add(), ops.Sub(), ops.Mul(), ops.Div()), ((4, 1), (4, 3))),
+    **dict.fromkeys((ops.Pow(), ops.Maximum(), ops.Minimum()), ((4, 1), (4, 3))),
+    ops.Concat(1): ((4, 3), (4, 1), (4, 2)),
+    ops.MatMul(5): ((2, 4, 3), (1, 3, 5)),
+    ops.DynamicConv2d(4, 6, (3, 2), (2, 1), (1, 2), (0, 1, 2, 3), 2): ((4, 5, 6), (6, 2, 3, 2)),
+    ops.DynamicConvTranspose2d(4, 6, (3, 2), (2, 1), (1, 2), (0, -1, 2, 1), 2): ((4, 5, 6), (4, 3, 3, 2)),
 }
 
 
 def graph_of(op: ops.Op, epilogue: tuple[ops.Activation, ...] = ()) -> Graph:
-    if isinstance(op, ops.Add):
-        return Graph("g", (Input("x", (4, 3)),), (Node("y", op, ("x", "x"), epilogue),), ("y",))
-    return Graph("g", (Input("x", SAMPLES[op]),), (Node("y", op, ("x",), epilogue),), ("y",))
+    shapes = SEVERAL.get(op) or (SAMPLES[op],)
+    classes = 10 if isinstance(op, ops.Embedding | ops.OneHot) else 0
+    inputs = tuple(Input(f"x{i}" if i else "x", shape, classes) for i, shape in enumerate(shapes))
+    return Graph("g", inputs, (Node("y", op, tuple(value.name for value in inputs), epilogue),), ("y",))
 
 
-EVERY = [*SAMPLES, ops.Add()]
+EVERY = [*SAMPLES, *SEVERAL]
 
 
 def test_operators_are_found_by_name() -> None:
@@ -77,6 +121,8 @@ def test_every_operator_round_trips(op: ops.Op, tmp_path: Path) -> None:
 def changed(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
+    if isinstance(value, str | None):
+        return f"{value}!"
     if isinstance(value, tuple):
         return (value[0] + 1, *value[1:])
     return value + 1 if isinstance(value, int) else value / 2
@@ -108,6 +154,7 @@ def test_the_hash_sees_every_other_field_and_is_stable() -> None:
         replace(graph, inputs=(*inputs, Input("v", (1,)))),
         replace(graph, inputs=(inputs[0], Input("w", (5,)))),
         replace(graph, inputs=inputs[::-1]),
+        replace(graph, inputs=(inputs[0], replace(inputs[1], classes=7))),
         replace(graph, outputs=("z", "y")),
         replace(graph, outputs=("z",)),
         graph.with_nodes((replace(node, inputs=("w",)), graph.nodes[1])),

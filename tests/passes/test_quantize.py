@@ -16,10 +16,10 @@ from accelsim.formats.affine import AffineInt, scaling_for_weights
 from accelsim.formats.text import parse_precision
 from accelsim.ir import ops
 from accelsim.ir.graph import Graph, Input, Node
-from accelsim.ir.program import Program
+from accelsim.ir.program import Program, encoding_roots
 from accelsim.ir.shapes import result_shape
 from accelsim.passes.calibrate import calibrate
-from accelsim.passes.formats import assign_formats, storage_roots
+from accelsim.passes.formats import assign_formats
 from accelsim.passes.quantize import output_channels_first, quantize_weights, weights_layout
 
 Array = np.ndarray[Any, Any]
@@ -57,7 +57,7 @@ def test_formats_need_no_weights(precision: str, inner: int, outer: int, accumul
     assert bits == {"z": outer, "fc": inner, "view": inner, "relu": inner, "up": inner, "to_rgb": outer}
     assert {layer.accumulator for layer in program.linear.values()} == {Accumulator(accumulator)}
     assert all(e.scaling is None for e in program.encodings.values()) and not program.parameters
-    assert storage_roots(NET) == {"z": "z", "fc": "fc", "view": "fc", "relu": "fc", "up": "up", "to_rgb": "to_rgb"}
+    assert encoding_roots(NET) == {"z": "z", "fc": "fc", "view": "fc", "relu": "fc", "up": "up", "to_rgb": "to_rgb"}
 
 
 def test_a_view_that_leaves_the_network_is_stored_as_its_outputs_are() -> None:
