@@ -6,6 +6,7 @@ Components: `dac`, `adc`, `crossbar` (cells read), `sample_hold`, `shift_add`, `
 
 from collections.abc import Iterable
 
+from accelsim.cost.crossbar_peak import FEMTO, peak_macs_per_s
 from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
@@ -13,12 +14,11 @@ from accelsim.hardware.architecture import PICO
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.reram import Reram, ReramArchitecture
+from accelsim.ir.graph import Node
 from accelsim.ir.program import Program
 from accelsim.mapping.crossbar import CrossbarLayer
 from accelsim.mapping.crossbar_schedule import CELLS, EDRAM, OFFCHIP, CrossbarStep, crossbar_schedule
 from accelsim.mapping.schedule import Schedule, ScheduleOptions, merged_traffic
-
-FEMTO = 1e-15
 
 
 def crossbar_cost(
@@ -33,7 +33,7 @@ def crossbar_cost(
     if isinstance(made, NoFormat):
         return made
     scheduled = [step for step in made.steps if isinstance(step, CrossbarStep)]
-    steps = tuple(_step_cost(step, machine) for step in scheduled)
+    steps = tuple(_step_cost(step, program, machine) for step in scheduled)
     offchip = [row for step in scheduled for row in step.offchip]
     resources = crossbar_resources(scheduled, machine.reram, made)
     return Cost(
@@ -53,7 +53,7 @@ def crossbar_cost(
     )
 
 
-def _step_cost(step: CrossbarStep, machine: ReramArchitecture) -> StepCost:
+def _step_cost(step: CrossbarStep, program: Program, machine: ReramArchitecture) -> StepCost:
     chip = machine.reram
     accesses: dict[str, dict[str, tuple[int, int]]] = {OFFCHIP: {}, EDRAM: {}, CELLS: {}}
     for row in merged_traffic(step.traffic):
@@ -64,15 +64,15 @@ def _step_cost(step: CrossbarStep, machine: ReramArchitecture) -> StepCost:
         accesses=accesses,
         energy=_step_energy(step, chip) | {STATIC: machine.static_power_w * latency_s},
         latency_s=latency_s,
-        utilisation=_utilisation(step, step.layer, chip) if step.layer else None,
+        utilisation=_utilisation(step.layer, latency_s, program, step.task.node, chip) if step.layer else None,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",
     )
 
 
-def _utilisation(step: CrossbarStep, layer: CrossbarLayer, chip: Reram) -> float:
+def _utilisation(layer: CrossbarLayer, latency_s: float, program: Program, node: Node, chip: Reram) -> float:
     """MACs as a share of what all cells of the chip could do in that time in these formats."""
-    a_cycle = chip.crossbars * chip.rows * chip.cols / (layer.slices * layer.input_cycles)
-    return layer.macs / (a_cycle * step.latency_cycles)
+    weights, source = program.linear[node.name].weights, program.encodings[node.inputs[0]].format
+    return layer.macs / (peak_macs_per_s(chip, weights.bits, source.bits) * latency_s)
 
 
 def _step_energy(step: CrossbarStep, chip: Reram) -> Components:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.architecture import PICO, Machine, Name
@@ -26,7 +26,14 @@ def _resolution(key: str) -> str:
     return key
 
 
+def _two(size: object) -> object:
+    if not isinstance(size, list | tuple) or len(size) != 2:
+        raise PydanticCustomError("expected", "[rows, columns]")
+    return size
+
+
 Resolution = Annotated[str, AfterValidator(_resolution)]
+Size = Annotated[tuple[PositiveCount, PositiveCount], Field(strict=False), BeforeValidator(_two)]
 
 
 class Dac(Frozen):
@@ -114,7 +121,7 @@ class Reram(Frozen):
     """The section `reram`. `cycle_ns`: one read of a crossbar; `pipeline_cycles`: cycles of an operation before its
     first and after its last input bit. `flip_encoding`: columns are stored so that their sum needs one ADC bit less."""
 
-    crossbar: Annotated[tuple[PositiveCount, PositiveCount], Field(strict=False)]
+    crossbar: Size
     cell_bits: PositiveCount
     encoding: Encoding
     flip_encoding: bool = False
@@ -225,7 +232,7 @@ def adc_resolution(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         yield Mistake(("reram", "adc", "bits"), f"{bits:g}, but energy_pj is given for {listed} bits")
     columns = _number(adc.get("columns_per_adc"))
     cols = _number(crossbar[1]) if isinstance(crossbar, list) and len(crossbar) == 2 else None
-    if columns is not None and cols is not None and columns > cols:
+    if columns is not None and cols and columns > cols:
         what = f"{columns:g} columns share an ADC, but a crossbar has {cols:g}"
         yield Mistake(("reram", "adc", "columns_per_adc"), what)
 
