@@ -18,7 +18,7 @@ def accumulator_is_proven(op: Op, layer: LinearLayer, source: Encoding) -> bool:
     integers, accumulator = integers_of(layer), layer.accumulator
     assert accumulator is not None
     low, high = format.low - scaling.zero_point, format.high - scaling.zero_point
-    codes = _per_output_channel(op, integers.codes.astype(np.int64))
+    codes = _per_output_channel(op, integers.factors.astype(np.int64))
     positive = np.maximum(codes * low, codes * high).clip(min=0).sum(axis=1) + np.maximum(integers.bias, 0)
     negative = np.minimum(codes * low, codes * high).clip(max=0).sum(axis=1) + np.minimum(integers.bias, 0)
     reach = 1 << (accumulator.bits - 1)

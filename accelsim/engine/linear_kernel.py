@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import AffineInt, Scaling
+from accelsim.formats.affine import Scaling
+from accelsim.formats.float32 import Float32
+from accelsim.formats.quantize import IntegerFormat
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 
@@ -21,7 +23,7 @@ class LinearKernel(Protocol):
         """Accumulators `[N, out_channels, ...]` with bias, wrapped to the layer's accumulator."""
 
     def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
-        """Output codes: the sums requantized to `out`, not below its zero point if `relu`."""
+        """Output codes: the sums requantized to `out`, then not below its zero point if `relu`."""
 
 
 def channel_axis(op: Linear, sums: Array) -> int:
@@ -36,8 +38,8 @@ def integers_of(layer: LinearLayer) -> IntegerWeights:
     return layer.integers
 
 
-def affine_of(encoding: Encoding) -> tuple[AffineInt, Scaling]:
+def affine_of(encoding: Encoding) -> tuple[IntegerFormat, Scaling]:
     """Format and scaling of a stored value; raises AccelsimError when the program is not calibrated."""
-    if not isinstance(encoding.format, AffineInt) or encoding.scaling is None:
+    if isinstance(encoding.format, Float32) or encoding.scaling is None:
         raise AccelsimError("the program is not calibrated: calibrate it before running it")
     return encoding.format, encoding.scaling

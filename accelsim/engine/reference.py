@@ -7,8 +7,9 @@ import numpy as np
 from accelsim.engine.float_ops import scatter_and_crop
 from accelsim.engine.linear_kernel import Array, Integers, affine_of, channel_axis, integers_of
 from accelsim.formats.accumulator import wrap
+from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.quantize import along
-from accelsim.formats.requantize import requantize
+from accelsim.formats.requantize import requantize, requantize_fixed
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
 from accelsim.ir.program import Encoding, LinearLayer
 
@@ -67,7 +68,7 @@ class ReferenceKernel:
         """See `LinearKernel`."""
         integers, accumulator = integers_of(layer), layer.accumulator
         assert accumulator is not None
-        exact = accumulate(op, x.astype(np.int64) - zero_point, integers.codes.astype(np.int64))
+        exact = accumulate(op, x.astype(np.int64) - zero_point, integers.factors.astype(np.int64))
         return wrap(exact + along(integers.bias, exact.ndim, channel_axis(op, exact)), accumulator)
 
     def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
@@ -76,5 +77,7 @@ class ReferenceKernel:
         constants = integers_of(layer).requantization
         format, scaling = affine_of(out)
         assert constants is not None
+        if isinstance(format, FixedPoint):
+            return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums))
         low = max(format.low, scaling.zero_point) if relu else format.low
         return requantize(sums, constants, scaling.zero_point, low, format.high, channel_axis(op, sums))

@@ -47,6 +47,14 @@ class Scaling:
     zero_point: int
 
 
+@dataclass(frozen=True)
+class ChannelScaling:
+    """Scale and zero point of a weight tensor, each `[C]` per output channel or `[1]` for all."""
+
+    scale: NDArray[np.float64]
+    zero_point: NDArray[np.int64]
+
+
 def scaling_for_range(format: AffineInt, low: float, high: float) -> Scaling:
     """Per-tensor scaling that covers [low, high] and represents 0 exactly (min-max calibration).
 
@@ -61,15 +69,24 @@ def scaling_for_range(format: AffineInt, low: float, high: float) -> Scaling:
     return Scaling(np.array([scale]), zero_point)
 
 
-def scaling_for_weights(format: AffineInt, weights: NDArray[np.float32], axis: int) -> Scaling:
-    """Symmetric scaling of a weight tensor by its largest magnitude, per slice of `axis` or over the whole tensor.
+def scaling_for_weights(format: AffineInt, weights: NDArray[np.float32], axis: int) -> ChannelScaling:
+    """Scaling of a weight tensor by its range, per slice of `axis` or over the whole tensor.
 
-    A channel of zeros takes the largest scale of the others (1 when all are zero): its codes are 0 under any scale.
+    Symmetric: by the largest magnitude. Asymmetric: by the range widened to hold 0. A channel of zeros takes the
+    largest scale of the others (1 when all are zero): its codes are the zero point under any scale.
     """
-    magnitude = np.abs(weights.astype(np.float64))
-    if format.granularity == "tensor":
-        reach = np.array([magnitude.max(initial=0.0)])
-    else:
-        reach = magnitude.max(axis=tuple(a for a in range(weights.ndim) if a != axis), initial=0.0)
-    widest = reach.max(initial=0.0) or float(format.high)
-    return Scaling(np.where(reach > 0, reach, widest) / format.high, 0)
+    axes = tuple(a for a in range(weights.ndim) if a != axis or format.granularity == "tensor")
+    low = np.atleast_1d(weights.min(axis=axes, initial=0.0)).astype(np.float64)
+    high = np.atleast_1d(weights.max(axis=axes, initial=0.0)).astype(np.float64)
+    return weight_scaling(format, low, high)
+
+
+def weight_scaling(format: AffineInt, low: NDArray[np.float64], high: NDArray[np.float64]) -> ChannelScaling:
+    """Scaling for slices that reach from `low` (not above 0) to `high` (not below 0), each `[C]`."""
+    extent, steps = (np.maximum(-low, high), format.high) if format.symmetric else (high - low, 2**format.bits - 1)
+    widest = extent.max(initial=0.0) or float(steps)
+    scale = np.where(extent > 0, extent, widest) / steps
+    if format.symmetric:
+        return ChannelScaling(scale, np.zeros(len(scale), np.int64))
+    zero_point = np.clip(np.rint(format.low - low / scale), format.low, format.high)
+    return ChannelScaling(scale, zero_point.astype(np.int64))

@@ -1,11 +1,17 @@
 """The one lossy verb and its inverse."""
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.formats.affine import AffineInt, Scaling
+from accelsim.formats.affine import AffineInt, ChannelScaling, Scaling
+from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.rounding import overflowed, round_reals
+
+IntegerFormat = AffineInt | FixedPoint
+"""Formats whose codes are integers."""
+_LARGE = 2.0**62
 
 
 def along(values: NDArray[Any], ndim: int, axis: int) -> NDArray[Any]:
@@ -13,17 +19,29 @@ def along(values: NDArray[Any], ndim: int, axis: int) -> NDArray[Any]:
     return values.reshape([-1 if a == axis else 1 for a in range(ndim)])
 
 
-def quantize(values: NDArray[np.floating], format: AffineInt, scaling: Scaling, axis: int = 0) -> NDArray[np.int64]:
-    """Codes of `values`: divide by the scale in float64, round ties to even, add the zero point, saturate."""
-    scale = along(scaling.scale, values.ndim, axis)
-    codes = np.rint(values.astype(np.float64) / scale) + scaling.zero_point
-    saturated: NDArray[np.int64] = np.clip(codes, format.low, format.high).astype(np.int64)
-    return saturated
+def quantize(
+    values: NDArray[np.floating], format: IntegerFormat, scaling: Scaling | ChannelScaling, axis: int = 0
+) -> NDArray[np.int64]:
+    """Codes of `values`: divide by the scale in float64, round, add the zero point, handle overflow.
+
+    Affine integers round ties to even and saturate; fixed point rounds and overflows as the format says.
+    """
+    steps = values.astype(np.float64) / along(scaling.scale, values.ndim, axis)
+    match format:
+        case AffineInt():
+            codes = np.rint(steps) + along(np.atleast_1d(scaling.zero_point), values.ndim, axis)
+            return np.asarray(np.clip(codes, format.low, format.high).astype(np.int64))
+        case FixedPoint():
+            whole = round_reals(steps, format.rounding)
+            if format.overflow == "wrap":
+                whole = np.fmod(np.where(np.isfinite(whole), whole, 0.0), 2.0**format.bits)  # exact, within 64 bits
+            return overflowed(np.clip(whole, -_LARGE, _LARGE).astype(np.int64), format.bits, format.overflow)
+        case _:
+            assert_never(format)
 
 
-def dequantize(codes: NDArray[np.integer], scaling: Scaling, axis: int = 0) -> NDArray[np.float64]:
+def dequantize(codes: NDArray[np.integer], scaling: Scaling | ChannelScaling, axis: int = 0) -> NDArray[np.float64]:
     """The real values that codes stand for, in float64."""
-    values: NDArray[np.float64] = (codes.astype(np.float64) - scaling.zero_point) * along(
-        scaling.scale, codes.ndim, axis
-    )
+    centred = codes.astype(np.float64) - along(np.atleast_1d(scaling.zero_point), codes.ndim, axis)
+    values: NDArray[np.float64] = centred * along(scaling.scale, codes.ndim, axis)
     return values

@@ -1,31 +1,41 @@
 """Accumulator -> output code by an integer multiplier and a rounding shift ("single rounding").
 
-    code = clamp(((acc * multiplier + 2**(shift - 1)) >> shift) + zero_point)
+    code = overflow(round(acc * multiplier * 2**-shift) + zero_point)
 
-with real multiplier M = multiplier * 2**-shift, multiplier in [2**30, 2**31). This is what XNNPACK and TFLite's
-TFLITE_SINGLE_ROUNDING build compute (round to nearest, ties upward).
+Affine results: multiplier in [2**30, 2**31), nearest with ties upward, clamped. This is what XNNPACK and TFLite's
+TFLITE_SINGLE_ROUNDING build compute. Fixed-point results round and overflow as their format says; where inputs and
+weights are fixed-point too the multiplier is 1: a pure shift, to the left where the shift is negative.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
+from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.quantize import along
+from accelsim.formats.rounding import Rounding, overflowed, shift_right
 
 MULTIPLIER_BITS = 31
 LARGEST_MULTIPLIER = 2.0**30 * (1 - 2.0**-32)
 """From here on a real multiplier rounds to 2**30, which needs a shift of 0."""
 MAX_SHIFT = 62
 MIN_SHIFT = 1
+MIN_PURE_SHIFT = -16
+"""Further left every accumulator but 0 is past 16 bits, and under `wrap` 0."""
 CONSTANT_BYTES = 5
 """Bytes of the constants of one channel: a 32-bit multiplier and an 8-bit shift (the bias is counted apart)."""
 
 
 @dataclass(frozen=True)
 class Requantization:
-    """Integer constants per output channel: multiplier `[C]` in [0, 2**31), shift `[C]` in [1, 62]."""
+    """Integer constants per output channel: multiplier `[C]` in [0, 2**31), shift `[C]` in [1, 62].
+
+    Where the multiplier is 1 the shift may be -16 .. 62.
+    """
 
     multiplier: NDArray[np.int64]
     shift: NDArray[np.int64]
@@ -43,6 +53,15 @@ def requantization(real: NDArray[np.float64]) -> Requantization:
     return Requantization(np.array([p[0] for p in pairs], np.int64), np.array([p[1] for p in pairs], np.int64))
 
 
+def pure_shift(shift: int, channels: int) -> Requantization:
+    """Multiplier 1 and one shift for all channels.
+
+    Past -16 and 62 a shift is replaced by these, which no code of 16 bits from a sum of 48 can tell apart.
+    """
+    kept = min(max(shift, MIN_PURE_SHIFT), MAX_SHIFT)
+    return Requantization(np.ones(channels, np.int64), np.full(channels, kept))
+
+
 def _constants(real: float) -> tuple[int, int]:
     if not 0 <= real < LARGEST_MULTIPLIER:
         raise AccelsimError(f"requantization multiplier {real}: expected a value in [0, 2**30)")
@@ -57,13 +76,30 @@ def _constants(real: float) -> tuple[int, int]:
 def requantize(
     sums: NDArray[np.int64], constants: Requantization, zero_point: int, low: int, high: int, axis: int
 ) -> NDArray[np.int64]:
-    """Codes in [low, high] of accumulators, channels along `axis`. Exact for any accumulator up to 62 bits.
-
-    Done in Python integers: an int48 sum times a 31-bit multiplier does not fit 64 bits.
-    """
-    shape = [-1 if a == axis else 1 for a in range(sums.ndim)]
-    multiplier = constants.multiplier.astype(object).reshape(shape)
-    shift = constants.shift.astype(object).reshape(shape)
-    rounded = (sums.astype(object) * multiplier + (1 << (shift - 1))) >> shift
-    codes: NDArray[np.int64] = np.clip(rounded + zero_point, low, high).astype(np.int64)
+    """Affine codes in [low, high] of accumulators, channels along `axis`. Exact for any accumulator up to 62 bits."""
+    codes: NDArray[np.int64] = np.clip(_shifted(sums, constants, "rnd", axis) + zero_point, low, high).astype(np.int64)
     return codes
+
+
+def requantize_fixed(
+    sums: NDArray[np.int64], constants: Requantization, format: FixedPoint, relu: bool, axis: int
+) -> NDArray[np.int64]:
+    """Fixed-point codes of accumulators, channels along `axis`: round, then overflow, then the ReLU if there is one.
+
+    Exact for any accumulator up to 48 bits.
+    """
+    codes = overflowed(_shifted(sums, constants, format.rounding, axis), format.bits, format.overflow)
+    return np.asarray(np.maximum(codes, 0) if relu else codes).astype(np.int64)
+
+
+def _shifted(sums: NDArray[np.int64], constants: Requantization, rounding: Rounding, axis: int) -> NDArray[Any]:
+    """Rounded multiples of the sums: in 64-bit integers where those are enough, else in Python's.
+
+    An int48 sum times a 31-bit multiplier does not fit 64 bits; most sums are far from the ends of their register.
+    """
+    multiplier, shift = along(constants.multiplier, sums.ndim, axis), along(constants.shift, sums.ndim, axis)
+    largest = max(int(sums.max(initial=0)), -int(sums.min(initial=0)), 1)
+    reach = largest * int(multiplier.max(initial=1)) << max(0, -int(shift.min(initial=0)))
+    if reach < 1 << MAX_SHIFT:
+        return shift_right(sums * multiplier, shift, rounding)
+    return shift_right(sums.astype(object) * multiplier.astype(object), shift.astype(object), rounding)

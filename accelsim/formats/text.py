@@ -1,95 +1,115 @@
-"""How formats and precisions are spelled: `int8`, `weights=int4,activations=int8`, `acc32:wrap`."""
+"""How a precision is spelled: `int8`, `weights=int4,activations=int8`, `int4,first=int8,calibration=mse`, a file."""
 
 import re
-from dataclasses import dataclass, replace
 
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import AffineInt
-from accelsim.formats.float32 import Float32
+from accelsim.formats.calibration import MINMAX, parse_calibration
+from accelsim.formats.format_text import MEANINGS, NumberFormat, parse_format
+from accelsim.formats.precision import LayerPrecision, Precision
 
-NumberFormat = Float32 | AffineInt
+__all__ = [
+    "MEANINGS",
+    "NumberFormat",
+    "Precision",
+    "parse_accumulator",
+    "parse_format",
+    "parse_layer",
+    "parse_precision",
+]
 
-MEANINGS = {
-    "float32": "IEEE single precision: the reference",
-    "int2..int16": "affine integers; weights per output channel symmetric, activations per tensor affine "
-    "(options :channel|:tensor, :sym|:asym)",
-}
-"""Spelling -> one line of meaning, for `accelsim list formats`."""
-
-_INTEGER = re.compile(r"int(\d+)((?::\w+)*)")
-
-
-@dataclass(frozen=True)
-class Precision:
-    """The formats of a run. `accumulator` None: the default for the widths that meet."""
-
-    weights: NumberFormat
-    activations: NumberFormat
-    accumulator: Accumulator | None = None
-
-    @property
-    def is_float(self) -> bool:
-        """Whether the run is float32 throughout."""
-        return isinstance(self.weights, Float32)
-
-    @property
-    def boundary(self) -> NumberFormat:
-        """Format of network inputs and outputs: the activations', but never below 8 bits."""
-        if isinstance(self.activations, Float32):
-            return self.activations
-        return replace(self.activations, bits=max(8, self.activations.bits))
-
-    def __str__(self) -> str:
-        parts = [f"weights={self.weights}", f"activations={self.activations}"]
-        return ",".join(parts + ([f"accumulator={self.accumulator}"] if self.accumulator else []))
+WHOLE = ("weights", "activations", "accumulator", "calibration")
+"""Parts that hold for the whole network."""
+ENDS = ("first", "last")
+ROLES = ("weights", "activations", "accumulator")
+LAYERS = "layers."
 
 
-def parse_format(text: str, role: str = "activations") -> NumberFormat:
-    """A number format from its spelling; `role` ("weights" or "activations") sets the defaults of its options.
+def parse_precision(text: str) -> Precision:
+    """A precision from its spelling, or from a file where the text ends in .yaml or .yml.
+
+    One format for weights and activations, or `weights=...,activations=...`; then in any order `accumulator=`,
+    `calibration=`, and `first=`, `last=`, `layers.NAME=` with a format, or `first.weights=` and so on for one role.
 
     Raises:
-        AccelsimError: no such format, width or option.
+        AccelsimError: an unknown key or format, a missing part, or float32 mixed with integers.
     """
-    if text == "float32":
-        return Float32()
-    match = _INTEGER.fullmatch(text)
-    if not match:
-        known = ["float32", *(f"int{n}" for n in range(2, 17))]
-        raise AccelsimError(
-            f"precision: no number format {text!r}{did_you_mean(text, known)}",
-            hint="formats are float32 and int2..int16 (`accelsim list formats`)",
-        )
-    bits = int(match[1])
-    if not 2 <= bits <= 16:
-        raise AccelsimError(f"precision: int{bits} is not supported; expected int2 to int16")
-    weights = role == "weights"
-    format = AffineInt(bits, "channel" if weights else "tensor", symmetric=weights)
-    options = match[2].split(":")[1:]
-    for option in options:
-        format = _with_option(format, option, text)
-    for one, other in (("channel", "tensor"), ("sym", "asym")):
-        if one in options and other in options:
-            raise AccelsimError(f"precision: {text!r}: :{one} and :{other} exclude each other")
-    if weights and not format.symmetric:
-        raise AccelsimError(f"precision: weights={text}: weights must be symmetric (:sym)")
-    if not weights and format.granularity == "channel":
-        raise AccelsimError(f"precision: activations={text}: activations are quantized per tensor (:tensor)")
-    return format
+    text = text.strip()
+    if text.endswith((".yaml", ".yml")):
+        from accelsim.formats.precision_file import load_precision  # reads YAML: only where there is some
+
+        return load_precision(text)
+    parts = _parts(text)
+    for needed in ("weights", "activations"):
+        if needed not in parts:
+            raise AccelsimError(f"precision: {text!r} lacks {needed}=")
+    single: dict[str, LayerPrecision] = {}
+    for key, value in parts.items():
+        if key not in WHOLE:
+            name, role = _layer_and_role(key)
+            single[name] = _merged(key, single.get(name, LayerPrecision()), parse_layer(value, role))
+    return Precision(
+        parse_format(parts["weights"], "weights"),
+        parse_format(parts["activations"], "activations"),
+        parse_accumulator(parts["accumulator"]) if "accumulator" in parts else None,
+        parse_calibration(parts["calibration"]) if "calibration" in parts else MINMAX,
+        single.get("first"),
+        single.get("last"),
+        tuple(sorted((key.removeprefix(LAYERS), layer) for key, layer in single.items() if key.startswith(LAYERS))),
+    )
 
 
-def _with_option(format: AffineInt, option: str, text: str) -> AffineInt:
-    match option:
-        case "channel" | "tensor":
-            return replace(format, granularity=option)
-        case "sym" | "asym":
-            return replace(format, symmetric=option == "sym")
+def _parts(text: str) -> dict[str, str]:
+    """Key -> value. A first item without = stands for weights and activations."""
+    items = [item.strip() for item in re.split(r",(?![^<]*>)", text)]
+    parts = {} if "=" in items[0] else {"weights": items[0], "activations": items[0]}
+    for item in items if "=" in items[0] else items[1:]:
+        key, _, value = item.partition("=")
+        root, dot, _ = key.partition(".")
+        if root not in (*WHOLE, *ENDS, "layers") or (dot and root in WHOLE) or key in ("layers", LAYERS):
+            near = did_you_mean(root, (*WHOLE, *ENDS, "layers"))
+            expected = ", ".join(f"{part}=" for part in (*WHOLE, *ENDS, "layers.NAME"))
+            raise AccelsimError(f"precision: unknown part {key!r}{near}; expected {expected}")
+        if key in parts:
+            raise AccelsimError(f"precision: {key}= is given twice")
+        parts[key] = value
+    return parts
+
+
+def _layer_and_role(key: str) -> tuple[str, str | None]:
+    """`first.weights` -> (first, weights), `layers.up1` -> (layers.up1, None)."""
+    name, _, role = key.rpartition(".")
+    if role in ROLES and name not in ("", "layers"):
+        return name, role
+    if key.startswith(LAYERS) or key in ENDS:
+        return key, None
+    expected = ", ".join(f"{name}.{role}=" for role in ROLES)
+    raise AccelsimError(f"precision: unknown part {key!r}{did_you_mean(role, ROLES)}; expected {name}= or {expected}")
+
+
+def parse_layer(text: str, role: str | None) -> LayerPrecision:
+    """One format for a layer's weights and result, or what `role` (weights, activations, accumulator) has alone.
+
+    Raises:
+        AccelsimError: no such format.
+    """
+    match role:
+        case "weights":
+            return LayerPrecision(weights=parse_format(text, "weights"))
+        case "activations":
+            return LayerPrecision(activations=parse_format(text))
+        case "accumulator":
+            return LayerPrecision(accumulator=parse_accumulator(text))
         case _:
-            known = ["channel", "tensor", "sym", "asym"]
-            raise AccelsimError(
-                f"precision: {text!r}: unknown option {option!r}{did_you_mean(option, known)}; "
-                f"expected one of {', '.join(known)}"
-            )
+            return LayerPrecision(parse_format(text, "weights"), parse_format(text))
+
+
+def _merged(key: str, one: LayerPrecision, other: LayerPrecision) -> LayerPrecision:
+    if one.parts().keys() & other.parts().keys():
+        raise AccelsimError(f"precision: {key}= gives again what is given before")
+    return LayerPrecision(
+        one.weights or other.weights, one.activations or other.activations, one.accumulator or other.accumulator
+    )
 
 
 def parse_accumulator(text: str) -> Accumulator:
@@ -98,45 +118,9 @@ def parse_accumulator(text: str) -> Accumulator:
     Raises:
         AccelsimError: not that spelling or width.
     """
-    match = re.fullmatch(r"acc(\d+)(?::(\w+))?", text)
+    match = re.fullmatch(r"acc([0-9]+)(?::(\w+))?", text)
     if not match or match[2] not in (None, "wrap"):
         raise AccelsimError(f"precision: accumulator={text}: expected accW:wrap, for example acc32:wrap")
-    if not 8 <= int(match[1]) <= 48:
+    if len(match[1]) > 4 or not 8 <= int(match[1]) <= 48:
         raise AccelsimError(f"precision: accumulator={text}: expected a width of 8 to 48 bits")
     return Accumulator(int(match[1]))
-
-
-def parse_precision(text: str) -> Precision:
-    """One format for all, or `weights=...,activations=...[,accumulator=...]` in any order.
-
-    Raises:
-        AccelsimError: an unknown key or format, a missing part, or float32 mixed with integers.
-    """
-    text = text.strip()
-    if "=" not in text:
-        return _checked(Precision(parse_format(text, "weights"), parse_format(text, "activations")))
-    parts: dict[str, str] = {}
-    for item in text.split(","):
-        key, _, value = item.strip().partition("=")
-        if key not in ("weights", "activations", "accumulator"):
-            raise AccelsimError(
-                f"precision: unknown part {key!r}{did_you_mean(key, ['weights', 'activations', 'accumulator'])}; "
-                "expected weights=, activations=, accumulator="
-            )
-        if key in parts:
-            raise AccelsimError(f"precision: {key}= is given twice")
-        parts[key] = value
-    for needed in ("weights", "activations"):
-        if needed not in parts:
-            raise AccelsimError(f"precision: {text!r} lacks {needed}=")
-    accumulator = parse_accumulator(parts["accumulator"]) if "accumulator" in parts else None
-    weights, activations = parse_format(parts["weights"], "weights"), parse_format(parts["activations"])
-    return _checked(Precision(weights, activations, accumulator))
-
-
-def _checked(precision: Precision) -> Precision:
-    if isinstance(precision.weights, Float32) != isinstance(precision.activations, Float32):
-        raise AccelsimError(f"precision: {precision}: float32 cannot be mixed with integers yet")
-    if precision.is_float and precision.accumulator:
-        raise AccelsimError(f"precision: {precision}: float32 takes no accumulator")
-    return precision

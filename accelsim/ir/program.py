@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import Scaling
+from accelsim.formats.affine import ChannelScaling, Scaling
 from accelsim.formats.requantize import Requantization
 from accelsim.formats.text import NumberFormat, Precision
 from accelsim.ir.graph import Graph, Node, Weights
@@ -38,12 +38,19 @@ class IntegerWeights:
     codes: weight codes in the shape of the float weights, int8 or int16. scaling: of the codes, per output channel.
     bias: `[out_channels]` at scale input_scale * weight_scale, saturated to the accumulator.
     requantization: None when the result passes through float arithmetic on its way out.
+    centred: codes minus their zero points, int16; None where those are all 0.
     """
 
     codes: NDArray[Any]
-    scaling: Scaling
+    scaling: Scaling | ChannelScaling
     bias: NDArray[np.int64]
     requantization: Requantization | None
+    centred: NDArray[np.int16] | None = None
+
+    @property
+    def factors(self) -> NDArray[Any]:
+        """What inputs are multiplied with: codes, minus their zero points where they have any."""
+        return self.codes if self.centred is None else self.centred
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Measure the range of every stored value on sample inputs and fix its scaling (min-max)."""
+"""Measure the values of every stored tensor on sample inputs and fix its scaling."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import AffineInt, Scaling, scaling_for_range
+from accelsim.formats.affine import Scaling
+from accelsim.formats.calibration import MINMAX
+from accelsim.formats.fitting import fitted
+from accelsim.formats.float32 import Float32
+from accelsim.formats.histogram import Histogram
 from accelsim.ir.graph import Weights
 from accelsim.ir.program import Encoding, Program, encoding_roots
 
@@ -22,7 +26,9 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     """
     if not len(next(iter(inputs.values()))):
         raise AccelsimError("calibration: needs at least one input")
-    ranges: dict[str, tuple[float, float]] = {}
+    roots = encoding_roots(program.graph)
+    counted = program.precision.calibration != MINMAX
+    seen: dict[str, Histogram] = {}
 
     def observe(name: str, value: NDArray[Any]) -> None:
         low, high = float(value.min()), float(value.max())
@@ -30,19 +36,22 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
             raise AccelsimError(
                 f"calibration: value {name!r} reaches [{low}, {high}] in float32; expected finite values"
             )
-        seen = ranges.get(name, (low, high))
-        ranges[name] = (min(seen[0], low), max(seen[1], high))
+        if roots[name] == name:
+            histogram = seen.setdefault(name, Histogram())
+            histogram.widen(low, high)
+            if counted:
+                histogram.add(value)
 
     run_float(program.graph, weights, inputs, observe=observe)
     labels = {value.name for value in program.graph.inputs if value.classes}
     encodings = dict(program.encodings)
-    for value, root in encoding_roots(program.graph).items():
+    for value, root in roots.items():
         format = encodings[root].format
-        assert isinstance(format, AffineInt)
+        assert not isinstance(format, Float32)
         if value != root:
             encodings[value] = encodings[root]
         elif value in labels:
             encodings[value] = Encoding(format, Scaling(np.ones(1), format.low))  # each integer has a code of its own
         else:
-            encodings[value] = Encoding(format, scaling_for_range(format, *ranges[root]))
+            encodings[value] = Encoding(*fitted(format, seen[value], program.precision.calibration))
     return replace(program, encodings=encodings)

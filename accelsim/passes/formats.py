@@ -1,11 +1,13 @@
 """Give every value and every multiplying layer its format. Needs shapes only, no weights."""
 
+from dataclasses import replace
 from typing import get_args
 
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
 from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.affine import AffineInt
-from accelsim.formats.text import NumberFormat, Precision
+from accelsim.formats.precision import LayerPrecision, Precision
+from accelsim.formats.text import NumberFormat
 from accelsim.ir.graph import Graph, Input
 from accelsim.ir.ops import Linear
 from accelsim.ir.program import Encoding, LinearLayer, Program, encoding_roots
@@ -18,16 +20,19 @@ def assign_formats(graph: Graph, precision: Precision) -> Program:
     """The program in formats alone: network inputs and outputs at 8 bits or more, the rest as the precision says.
 
     Raises:
+        LocatedErrors: the precision names layers that the graph does not have, or that cannot be as it says.
         AccelsimError: an integer input with more classes than the widest code counts.
     """
     roots = encoding_roots(graph)
+    rules = _rules(graph, precision, roots)
     boundary = {roots[name] for name in (*graph.outputs, *(value.name for value in graph.inputs))}
     formats = {root: precision.boundary if root in boundary else precision.activations for root in roots.values()}
+    formats |= {name: rule.activations for name, rule in rules.items() if rule.activations is not None}
     if not precision.is_float:
         formats |= {value.name: _labels(value) for value in graph.inputs if value.classes}
     encodings = {value: Encoding(formats[root]) for value, root in roots.items()}
     linear = {
-        node.name: _layer(precision, encodings[node.inputs[0]].format)
+        node.name: _layer(precision, rules.get(node.name, LayerPrecision()), encodings[node.inputs[0]].format)
         for node in graph.nodes
         if isinstance(node.op, get_args(Linear))
     }
@@ -42,8 +47,54 @@ def _labels(value: Input) -> AffineInt:
     return AffineInt(bits, "tensor", symmetric=False)
 
 
-def _layer(precision: Precision, inputs: NumberFormat) -> LinearLayer:
+def _layer(precision: Precision, rule: LayerPrecision, inputs: NumberFormat) -> LinearLayer:
+    weights = rule.weights or precision.weights
     if precision.is_float:
-        return LinearLayer(precision.weights, None)
-    default = default_accumulator(precision.weights.bits, inputs.bits)
-    return LinearLayer(precision.weights, precision.accumulator or default)
+        return LinearLayer(weights, None)
+    default = default_accumulator(weights.bits, inputs.bits)
+    return LinearLayer(weights, rule.accumulator or precision.accumulator or default)
+
+
+def _rules(graph: Graph, precision: Precision, roots: dict[str, str]) -> dict[str, LayerPrecision]:
+    """What is different in single layers, by name: those of `layers` before those of the first and last."""
+    rules: dict[str, LayerPrecision] = {}
+    multiplying = [node.name for node in graph.nodes if isinstance(node.op, get_args(Linear))]
+    for name, end in zip(multiplying[:1] + multiplying[-1:], (precision.first, precision.last), strict=False):
+        if end is not None:
+            rules[name] = _over(end, rules.get(name))
+    problems = []
+    for name, rule in precision.layers:
+        what = _mistake(graph, name, rule, roots)
+        if what is not None:
+            problems.append(Problem(rule.file, rule.line, f"layers.{name}", what))
+        rules[name] = _over(rule, rules.get(name))
+    if problems:
+        raise LocatedErrors(sorted(problems, key=lambda problem: problem.line or 0))
+    return rules
+
+
+def _over(rule: LayerPrecision, under: LayerPrecision | None) -> LayerPrecision:
+    if under is None:
+        return rule
+    return replace(
+        rule,
+        weights=rule.weights or under.weights,
+        activations=rule.activations or under.activations,
+        accumulator=rule.accumulator or under.accumulator,
+    )
+
+
+def _mistake(graph: Graph, name: str, rule: LayerPrecision, roots: dict[str, str]) -> str | None:
+    """Why the graph has no such layer or cannot give it such formats."""
+    if name not in roots:
+        stored = [value for value, root in roots.items() if value == root]
+        near = did_you_mean(name, stored) or f"; it has {', '.join(stored[:12])}{', ...' if len(stored) > 12 else ''}"
+        return f"{graph.name} has no layer {name!r}{near}"
+    if roots[name] != name:
+        return f"keeps the codes of {roots[name]!r}: give that one a format"
+    if any(value.name == name and value.classes for value in graph.inputs):
+        return "holds labels, one code for each"
+    node = graph.makers.get(name)
+    if (rule.weights or rule.accumulator) and not (node and isinstance(node.op, get_args(Linear))):
+        return "multiplies no weights: only its activations can have a format"
+    return None

@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from accelsim.engine.linear_kernel import affine_of
 from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import AffineInt, Scaling, scaling_for_weights
-from accelsim.formats.quantize import quantize
-from accelsim.formats.requantize import requantization
+from accelsim.formats.affine import ChannelScaling
+from accelsim.formats.fitting import fitted_weights
+from accelsim.formats.fixed import FixedPoint, coarsened
+from accelsim.formats.float32 import Float32
+from accelsim.formats.quantize import IntegerFormat, along, quantize
+from accelsim.formats.requantize import Requantization, pure_shift, requantization
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import ConvTranspose2d, Linear, Op
 from accelsim.ir.parameters import parameter_shapes
@@ -34,34 +37,55 @@ def quantize_weights(program: Program, weights: Weights) -> Program:
 
 
 def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weights) -> LinearLayer:
-    assert isinstance(layer.weights, AffineInt) and layer.accumulator is not None
+    assert not isinstance(layer.weights, Float32) and layer.accumulator is not None
     float_weights = output_channels_first(node.op, weights[node.parameter("weight")])
     channels = len(float_weights)
     bias = weights[node.parameter("bias")].astype(np.float64) if _has_bias(node) else np.zeros(channels)
     input_scale = affine_of(program.encodings[node.inputs[0]])[1].scale
     output_scale = affine_of(program.encodings[node.name])[1].scale if arithmetic(node) == "integer" else None
-    scaling = scaling_for_weights(layer.weights, float_weights, axis=0)
-    scaling = _raised(scaling, bias, input_scale, output_scale, layer.accumulator)
-    codes = quantize(float_weights, layer.weights, scaling)
+    format, scaling = fitted_weights(layer.weights, float_weights, program.precision.calibration)
+    if isinstance(format, FixedPoint) and format != layer.weights:
+        format, scaling = _coarse_enough(format, bias, input_scale, layer.accumulator)
+    elif not isinstance(format, FixedPoint):
+        scaling = _raised(scaling, bias, input_scale, output_scale, layer.accumulator)
+    codes = quantize(float_weights, format, scaling)
     unit = input_scale * scaling.scale
-    constants = None
-    if output_scale is not None:
-        try:
-            constants = requantization(np.broadcast_to(unit / output_scale, channels))
-        except AccelsimError as error:
-            raise AccelsimError(f"layer {node.name}: {error}") from None
+    centred = codes - along(scaling.zero_point, codes.ndim, 0)
     integers = IntegerWeights(
-        weights_layout(node.op, codes).astype(layer.weights.dtype),
+        weights_layout(node.op, codes).astype(format.dtype),
         scaling,
         _bias(bias, unit, layer.accumulator),
-        constants,
+        None if output_scale is None else _constants(program, node, format, unit / output_scale, channels),
+        weights_layout(node.op, centred).astype(np.int16) if scaling.zero_point.any() else None,
     )
-    return replace(layer, integers=integers)
+    return replace(layer, weights=format, integers=integers)
+
+
+def _constants(program: Program, node: Node, weights: IntegerFormat, real: Float64, channels: int) -> Requantization:
+    """A pure shift between fixed-point formats, else the multipliers and shifts nearest to the real ones."""
+    formats = [program.encodings[name].format for name in (node.inputs[0], node.name)]
+    if all(isinstance(format, FixedPoint) for format in (*formats, weights)):
+        return pure_shift(-int(np.log2(real[0])), channels)
+    try:
+        return requantization(np.broadcast_to(real, channels))
+    except AccelsimError as error:
+        raise AccelsimError(f"layer {node.name}: {error}") from None
+
+
+def _coarse_enough(
+    format: FixedPoint, bias: Float64, input_scale: Float64, accumulator: Accumulator
+) -> tuple[FixedPoint, ChannelScaling]:
+    """A format that calibration chose, with as many fraction bits less as its bias needs; see `_raised`."""
+    if accumulator.bits >= 32:
+        format = coarsened(
+            format, float(np.abs(bias).max(initial=0) / (input_scale[0] * 2.0 ** (accumulator.bits - 2)))
+        )
+    return format, ChannelScaling(np.array([format.unit]), np.zeros(1, np.int64))
 
 
 def _raised(
-    scaling: Scaling, bias: Float64, input_scale: Float64, output_scale: Float64 | None, accumulator: Accumulator
-) -> Scaling:
+    scaling: ChannelScaling, bias: Float64, input_scale: Float64, output_scale: Float64 | None, accumulator: Accumulator
+) -> ChannelScaling:
     """Weight scales no finer than bias and requantization can bear.
 
     A channel whose weights have all but vanished (a batch norm with gamma near 0) is its bias. At the scale of those

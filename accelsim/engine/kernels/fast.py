@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from accelsim.engine.kernels.packing import PackedLayer, pack_layer
 from accelsim.engine.kernels.windows import Epilogue, Int16s, Int64s, run_windows
-from accelsim.engine.linear_kernel import Array, Integers, affine_of, integers_of
+from accelsim.engine.linear_kernel import Array, Integers, affine_of, channel_axis, integers_of
 from accelsim.errors import AccelsimError
-from accelsim.formats.requantize import Requantization
+from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.requantize import MAX_SHIFT, Requantization, requantize_fixed
 from accelsim.ir.ops import Dense, Linear, Shape
 from accelsim.ir.program import Encoding, LinearLayer
 
@@ -45,10 +46,15 @@ class FastKernel:
 
     def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
         """See `LinearKernel`. x holds int8 or int16 codes; the result has the dtype of the output format."""
-        packed = self._pack(op, x, layer)
         constants = integers_of(layer).requantization
         format, scaling = affine_of(out)
         assert constants is not None
+        if isinstance(format, FixedPoint):
+            if not _rounds_as_affine(format):
+                sums = self.sums(op, x, zero_point, layer)
+                return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums)).astype(format.dtype)
+            constants = _without_pure_shifts(constants)
+        packed = self._pack(op, x, layer)
         low = max(format.low, scaling.zero_point) if relu else format.low
         codes = np.empty((len(x), *packed.out_shape), np.int16)
         scale = _Scale(constants, scaling.zero_point, low, format.high)
@@ -57,7 +63,7 @@ class FastKernel:
         return codes.astype(format.dtype, copy=False)
 
     def _pack(self, op: Linear, x: Array, layer: LinearLayer) -> PackedLayer:
-        codes, accumulator = integers_of(layer).codes, layer.accumulator
+        codes, accumulator = integers_of(layer).factors, layer.accumulator
         assert accumulator is not None
         reach = 1 << 7 if x.dtype == np.int8 else 1 << 15
         key = id(codes), op, x.shape[1:], reach, accumulator.bits
@@ -89,6 +95,20 @@ class _Scale:
     zero_point: int
     low: int
     high: int
+
+
+def _rounds_as_affine(format: FixedPoint) -> bool:
+    """Whether the compiled loops requantize as this format does: nearest with ties upward, clamped."""
+    return format.rounding == "rnd" and format.overflow in ("sat", "sat_sym")
+
+
+def _without_pure_shifts(constants: Requantization) -> Requantization:
+    """The same factors as multipliers up to 2**30 and shifts of 1 .. 62, which is what the compiled loops take."""
+    pure = constants.multiplier == 1
+    raised = np.minimum(30, MAX_SHIFT - constants.shift)
+    return Requantization(
+        np.where(pure, 1 << raised, constants.multiplier), np.where(pure, constants.shift + raised, constants.shift)
+    )
 
 
 def _epilogues(packed: PackedLayer, zero_point: int, layer: LinearLayer, scale: _Scale) -> list[Epilogue]:
