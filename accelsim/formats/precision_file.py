@@ -17,8 +17,8 @@ from typing import Any
 from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
 from accelsim.formats.calibration import parse_calibration
 from accelsim.formats.format_text import parse_format
+from accelsim.formats.part_text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.formats.precision import LayerPrecision, Precision
-from accelsim.formats.text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.yaml_file import Document, Loc, Mistake, Plain, found, read_yaml
 
 SCHEMA = "accelsim/precision/1"

@@ -3,10 +3,11 @@
 import re
 
 from accelsim.errors import AccelsimError, did_you_mean
-from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.calibration import MINMAX, parse_calibration
 from accelsim.formats.format_text import MEANINGS, NumberFormat, parse_format
+from accelsim.formats.part_text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.formats.precision import LayerPrecision, Precision
+from accelsim.formats.precision_file import load_precision
 
 __all__ = [
     "MEANINGS",
@@ -14,14 +15,9 @@ __all__ = [
     "Precision",
     "parse_accumulator",
     "parse_format",
-    "parse_layer",
     "parse_precision",
 ]
 
-WHOLE = ("weights", "activations", "accumulator", "calibration")
-"""Parts that hold for the whole network."""
-ENDS = ("first", "last")
-ROLES = ("weights", "activations", "accumulator")
 LAYERS = "layers."
 
 
@@ -36,8 +32,6 @@ def parse_precision(text: str) -> Precision:
     """
     text = text.strip()
     if text.endswith((".yaml", ".yml")):
-        from accelsim.formats.precision_file import load_precision  # reads YAML: only where there is some
-
         return load_precision(text)
     parts = _parts(text)
     for needed in ("weights", "activations"):
@@ -87,40 +81,9 @@ def _layer_and_role(key: str) -> tuple[str, str | None]:
     raise AccelsimError(f"precision: unknown part {key!r}{did_you_mean(role, ROLES)}; expected {name}= or {expected}")
 
 
-def parse_layer(text: str, role: str | None) -> LayerPrecision:
-    """One format for a layer's weights and result, or what `role` (weights, activations, accumulator) has alone.
-
-    Raises:
-        AccelsimError: no such format.
-    """
-    match role:
-        case "weights":
-            return LayerPrecision(weights=parse_format(text, "weights"))
-        case "activations":
-            return LayerPrecision(activations=parse_format(text))
-        case "accumulator":
-            return LayerPrecision(accumulator=parse_accumulator(text))
-        case _:
-            return LayerPrecision(parse_format(text, "weights"), parse_format(text))
-
-
 def _merged(key: str, one: LayerPrecision, other: LayerPrecision) -> LayerPrecision:
     if one.parts().keys() & other.parts().keys():
         raise AccelsimError(f"precision: {key}= gives again what is given before")
     return LayerPrecision(
         one.weights or other.weights, one.activations or other.activations, one.accumulator or other.accumulator
     )
-
-
-def parse_accumulator(text: str) -> Accumulator:
-    """`accW[:wrap]`, 8 <= W <= 48.
-
-    Raises:
-        AccelsimError: not that spelling or width.
-    """
-    match = re.fullmatch(r"acc([0-9]+)(?::(\w+))?", text)
-    if not match or match[2] not in (None, "wrap"):
-        raise AccelsimError(f"precision: accumulator={text}: expected accW:wrap, for example acc32:wrap")
-    if len(match[1]) > 4 or not 8 <= int(match[1]) <= 48:
-        raise AccelsimError(f"precision: accumulator={text}: expected a width of 8 to 48 bits")
-    return Accumulator(int(match[1]))
