@@ -2,10 +2,10 @@
 
 from accelsim.cost.crossbar import crossbar_cost
 from accelsim.cost.energy import by_component, saved_energy, step_energy, total
-from accelsim.cost.fpga_resources import fpga_resources
+from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture, FpgaArchitecture, Machine
+from accelsim.hardware.architecture import Architecture, Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.program import Program
@@ -48,8 +48,13 @@ def _array_cost(program: Program, machine: Architecture, batch: int, options: Sc
         },
         saved_bits=sum(step.saved_bits for step in made.steps),
         saved_energy=saved,
-        resources=fpga_resources(machine) if isinstance(machine, FpgaArchitecture) else None,
-        assumptions=(*work.assumptions, *_model_assumptions(made), *machine.assumptions()),
+        resources=resources(machine, made),
+        assumptions=(
+            *work.assumptions,
+            *_model_assumptions(made),
+            *kind_assumptions(machine, made),
+            *machine.assumptions(),
+        ),
     )
 
 
@@ -58,12 +63,12 @@ def _step_cost(step: ScheduledStep, program: Program, machine: Architecture) -> 
     for row in merged_traffic(step.traffic):
         if row.read_bits or row.write_bits:
             accesses[row.memory][row.kind] = (row.read_bits, row.write_bits)
-    mapping = step.mapping
-    peak = None if mapping is None else mapping.hierarchy.lanes_total * step.latency_cycles
+    mapping, pace = step.mapping, step.task.pace
+    peak = None if pace is None else pace.peak_macs_per_cycle * step.latency_cycles
     return StepCost(
         scheduled=step,
         accesses=accesses,
-        energy=step_energy(step, program, machine),
+        energy=step_energy(step, program, machine) | further_energy(machine, step),
         latency_s=step.latency_cycles / machine.clock_hz,
         utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",

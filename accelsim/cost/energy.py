@@ -32,7 +32,7 @@ def step_energy(step: ScheduledStep, program: Program, machine: Architecture) ->
 def _mac_energy(step: ScheduledStep, program: Program, machine: Architecture) -> Quantity:
     node = step.task.node
     layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
-    match = machine.format_for(layer.weights.bits, source.bits)
+    match = machine.format_for(layer.weights.bits, source.bits, program.precision.is_float)
     assert isinstance(match, FormatMatch)  # the schedule would not exist otherwise
     return match.cost.energy_j
 

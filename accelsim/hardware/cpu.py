@@ -1,10 +1,13 @@
 """A processor with several cores, each a PE of the array: caches, vector instructions, codes packed below a byte."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from accelsim.hardware.architecture import PICO, Architecture
 from accelsim.hardware.number_formats import FormatKey
 from accelsim.hardware.quantity import Frozen, PositiveCount, PositiveQuantity, Quantity
+from accelsim.hardware.vocabulary import Dimension
 
 
 class Repack(Frozen):
@@ -27,11 +30,13 @@ class Unpack(Frozen):
 
 
 class Cpu(Frozen):
-    """`issue_efficiency`: share of the peak rate that real kernels reach, by listed format."""
+    """`kernel`: the block of results that a core keeps in its registers, by dimension. `issue_efficiency`: share of the
+    peak rate that real kernels reach, by listed format."""
 
     cores: PositiveCount
     simd_bits: PositiveCount
     line_bytes: PositiveCount
+    kernel: Annotated[dict[Dimension, PositiveCount], Field(min_length=1)]
     issue_efficiency: dict[FormatKey, PositiveQuantity]
     unpack: Unpack
 
@@ -51,3 +56,9 @@ class CpuArchitecture(Architecture):
 
     kind: Literal["cpu"]
     cpu: Cpu
+
+    def lanes(self, key: str) -> dict[Dimension, int]:
+        """What a vector instruction of one core multiplies: by default as many output channels."""
+        cost = self.formats[key]
+        named: dict[Dimension, int] = {dimension: int(count) for dimension, count in cost.lanes.items()}
+        return named or {"out_channels": int(cost.macs_per_cycle_per_pe)}

@@ -31,6 +31,13 @@ class Memory:
     """Each fetch from here, and each drain into it, moves at least this many bits."""
     reserved_bits: int = 0
     """Taken by what lives through the layer: not for tiles."""
+    inside: tuple[tuple[str, int], ...] | None = None
+    """None: the mapper chooses the loops inside this memory. Else how often each dim runs there, at most; a dim that is
+    not named does not run."""
+
+    def turns(self, dim: str) -> int | None:
+        """How often a dim must run inside this memory; None: the mapper chooses."""
+        return None if self.inside is None else dict(self.inside).get(dim, 1)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def machine_hierarchy(
     copies = prod(min(count, problem.size[dim]) if problem else count for dim, count in lanes)
     shared = len(machine.shared_memories)
     memories = tuple(
-        _memory(machine, level, cycles_per_step * (copies if level >= shared else 1))
+        _memory(machine, level, cycles_per_step * (copies if level >= shared else 1), _inside(machine, level))
         for level in range(len(machine.memories))
     )
     return Hierarchy(
@@ -66,7 +66,22 @@ def machine_hierarchy(
     )
 
 
-def _memory(machine: Architecture, level: int, scale: float) -> Memory:
+def _inside(machine: Architecture, level: int) -> tuple[tuple[str, int], ...] | None:
+    """The loops inside a memory where they are not free.
+
+    A core's registers hold the block of results of its kernel. Memories side by side, of different operands, take their
+    tiles together: no loop runs between them.
+    """
+    last = level + 1 == len(machine.memories)
+    if isinstance(machine, CpuArchitecture) and last:
+        return tuple((DIMS[dimension], int(count)) for dimension, count in machine.cpu.kernel.items())
+    if last or level == 0 or machine.memories[level].per_pe != machine.memories[level + 1].per_pe:
+        return None
+    run = [_held(memory) for memory in machine.memories[level : level + 2]]
+    return None if run[0] & run[1] else ()
+
+
+def _memory(machine: Architecture, level: int, scale: float, inside: tuple[tuple[str, int], ...] | None) -> Memory:
     """One level; `scale` is by how much a step of all copies moves more than a cycle of one does."""
     memory = machine.memories[level]
     bandwidth = memory.bits_per_cycle(machine.clock_hz) * scale
@@ -83,6 +98,7 @@ def _memory(machine: Architecture, level: int, scale: float) -> Memory:
         shared_port=memory.off_chip,
         buffers=2 if memory.double_buffered else 1,
         access_bits=max(memory.transfer_bits, _line_bits(machine, level)),
+        inside=inside,
     )
 
 

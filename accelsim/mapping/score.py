@@ -33,7 +33,8 @@ def orders_of(hierarchy: Hierarchy) -> tuple[tuple[str, ...], ...]:
         sorted({o for o, _, c in hierarchy.boundaries if c > level and (c < hierarchy.levels or o in hierarchy.latch)})
         for level in range(hierarchy.levels)
     ]
-    return tuple(product(*(operands or ["W"] for operands in useful)))
+    still = [memory.inside == () for memory in hierarchy.memories]  # no loop runs there, so there is no order
+    return tuple(product(*(["W"] if s or not o else o for s, o in zip(still, useful, strict=True))))
 
 
 @dataclass(frozen=True)

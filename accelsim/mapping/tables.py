@@ -80,7 +80,14 @@ class AxisTable:
 def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
     """Every chain of every axis. Row 0 of each has the smallest tiles."""
     chains = {
-        dim: _chains(size, hierarchy.fan_out(dim), hierarchy.levels, hierarchy.fan_level, tiles)
+        dim: _chains(
+            size,
+            hierarchy.fan_out(dim),
+            hierarchy.levels,
+            hierarchy.fan_level,
+            tiles,
+            tuple(memory.turns(dim) for memory in hierarchy.memories),
+        )
         for dim, size in problem.size.items()
     }
     found = [_channel_table(problem, hierarchy, dim, chains[dim]) for dim in "NGKC"]
@@ -94,15 +101,19 @@ def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> li
 
 
 @lru_cache(maxsize=4096)
-def _chains(size: int, lanes: int, levels: int, fan_level: int, tiles: Tiles) -> Ints:
-    """All chains of a dim, int64 [n, levels], sorted."""
+def _chains(
+    size: int, lanes: int, levels: int, fan_level: int, tiles: Tiles, turns: tuple[int | None, ...] = ()
+) -> Ints:
+    """All chains of a dim, int64 [n, levels], sorted; `turns` fixes how often it runs inside a memory."""
     found: set[tuple[int, ...]] = {(1,)}
     for level in range(levels - 1, 0, -1):
         grown: set[tuple[int, ...]] = set()
         for chain in found:
             inner = chain[0] * (lanes if level == fan_level else 1)
             count = -(-size // (inner * (lanes if level > fan_level else 1)))
-            grown.update((min(times * inner, size), *chain) for times in _factors(count, tiles))
+            fixed = turns[level] if turns else None
+            every = _factors(count, tiles) if fixed is None else [min(fixed, count)]
+            grown.update((min(times * inner, size), *chain) for times in every)
         found = grown
     return np.array(sorted(found), dtype=np.int64)
 
