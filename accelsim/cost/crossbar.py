@@ -5,8 +5,9 @@ Components: `dac`, `adc`, `crossbar` (cells read), `sample_hold`, `shift_add`, `
 """
 
 from collections.abc import Iterable
+from typing import get_args
 
-from accelsim.cost.crossbar_peak import FEMTO, peak_macs_per_s
+from accelsim.cost.crossbar_peak import FEMTO
 from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
@@ -14,7 +15,7 @@ from accelsim.hardware.architecture import PICO
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.reram import Reram, ReramArchitecture
-from accelsim.ir.graph import Node
+from accelsim.ir.ops import Product
 from accelsim.ir.program import Program
 from accelsim.mapping.crossbar import CrossbarLayer
 from accelsim.mapping.crossbar_schedule import CELLS, EDRAM, OFFCHIP, CrossbarStep, crossbar_schedule
@@ -33,7 +34,7 @@ def crossbar_cost(
     if isinstance(made, NoFormat):
         return made
     scheduled = [step for step in made.steps if isinstance(step, CrossbarStep)]
-    steps = tuple(_step_cost(step, program, machine) for step in scheduled)
+    steps = tuple(_step_cost(step, machine) for step in scheduled)
     offchip = [row for step in scheduled for row in step.offchip]
     resources = crossbar_resources(scheduled, machine.reram, made)
     return Cost(
@@ -53,7 +54,7 @@ def crossbar_cost(
     )
 
 
-def _step_cost(step: CrossbarStep, program: Program, machine: ReramArchitecture) -> StepCost:
+def _step_cost(step: CrossbarStep, machine: ReramArchitecture) -> StepCost:
     chip = machine.reram
     accesses: dict[str, dict[str, tuple[int, int]]] = {OFFCHIP: {}, EDRAM: {}, CELLS: {}}
     for row in merged_traffic(step.traffic):
@@ -64,15 +65,9 @@ def _step_cost(step: CrossbarStep, program: Program, machine: ReramArchitecture)
         accesses=accesses,
         energy=_step_energy(step, chip) | {STATIC: machine.static_power_w * latency_s},
         latency_s=latency_s,
-        utilisation=_utilisation(step.layer, latency_s, program, step.task.node, chip) if step.layer else None,
+        utilisation=step.macs / (step.layer.peak_macs_per_s * latency_s) if step.layer else None,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",
     )
-
-
-def _utilisation(layer: CrossbarLayer, latency_s: float, program: Program, node: Node, chip: Reram) -> float:
-    """MACs as a share of what all cells of the chip could do in that time in these formats."""
-    weights, source = program.linear[node.name].weights, program.encodings[node.inputs[0]].format
-    return layer.macs / (peak_macs_per_s(chip, weights.bits, source.bits) * latency_s)
 
 
 def _step_energy(step: CrossbarStep, chip: Reram) -> Components:
@@ -133,7 +128,7 @@ def crossbar_resources(steps: Iterable[CrossbarStep], chip: Reram, made: Schedul
         used=used,
         available=available,
         fits=not over,
-        limited_by=max(used, key=lambda name: used[name] / available[name]) if any(used.values()) else None,
+        limited_by=max(("crossbars", "edram_bytes"), key=lambda name: used[name] / available[name]),
         reasons={"crossbars": "weights are programmed anew in each batch, layer by layer"} if over else {},
     )
 
@@ -162,6 +157,8 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
         sentences.append(f"{machine.name} gives no energy for writing a cell: programming is counted, not costed")
     else:
         sentences.append("a cell is programmed by one pulse, without verifying")
+    if any(isinstance(step.task.node.op, get_args(Product)) for step in steps):
+        sentences.append("of a product of two values the second is programmed into cells anew for every sample")
     if not resources.fits:
         sentences.append(
             f"the network takes {resources.used['crossbars']} crossbars of {chip.crossbars}: "

@@ -1,4 +1,4 @@
-"""What a chip of crossbars does and draws when every crossbar reads in every cycle: the published headline figures."""
+"""What a chip of crossbars draws when every crossbar reads in every cycle, to compare with published power."""
 
 from collections.abc import Mapping
 
@@ -8,12 +8,6 @@ from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.reram import Reram
 
 FEMTO, MILLI = 1e-15, 1e-3
-
-
-def peak_macs_per_s(chip: Reram, weight_bits: int, activation_bits: int) -> float:
-    """MACs a second with all rows driven and all columns used by operands of these widths."""
-    cells = chip.crossbars * chip.rows * chip.cols
-    return cells / (chip.slices(weight_bits) * chip.input_cycles(activation_bits) * chip.cycle_s)
 
 
 def tile_power_w(chip: Reram) -> Mapping[str, Quantity]:

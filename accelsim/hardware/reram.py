@@ -195,6 +195,10 @@ class Reram(Frozen):
         """Cycles in which one input vector is driven, `dac.bits` bits at a time."""
         return math.ceil(activation_bits / self.dac.bits)
 
+    def peak_macs_per_s(self, slices: int, input_cycles: int) -> float:
+        """MACs a second with all rows driven and all columns used, for weights of `slices` columns."""
+        return self.crossbars * self.rows * self.cols / (slices * input_cycles * self.cycle_s)
+
 
 class ReramArchitecture(Machine):
     """A chip of ReRAM crossbars. It has no array of PEs and no list of formats: bits become columns and cycles."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from accelsim.hardware.architecture import TransposedConv
 from accelsim.hardware.reram import Reram
-from accelsim.ir.ops import ConvTranspose2d, Op, Shape
+from accelsim.ir.ops import ConvTranspose2d, DynamicConvTranspose2d, Op, Shape
 from accelsim.mapping.layer_problem import LayerProblem, phase_layers
 from accelsim.mapping.operators import layer_problem
 from accelsim.mapping.spaces import Space
@@ -80,6 +80,11 @@ class CrossbarLayer:
     def macs(self) -> int:
         """Multiplies of the matrices."""
         return sum(m.macs for m in self.matrices)
+
+    @property
+    def peak_macs_per_s(self) -> float:
+        """What all cells of the chip could do in these formats."""
+        return self.chip.peak_macs_per_s(self.slices, self.input_cycles)
 
     @property
     def cycles(self) -> int:
@@ -160,12 +165,12 @@ def crossbar_layer(
     shape = "phase" if form == "phase_layers" else form
     problem = layer_problem(op, inputs, batch, shape)
     assert problem is not None
-    scatters = shape == "scatter" and isinstance(op, ConvTranspose2d)
+    scatters = shape == "scatter" and isinstance(op, ConvTranspose2d | DynamicConvTranspose2d)
     if scatters:
         matrices: tuple[Matrix, ...] = (
             Matrix(problem.C, problem.K * problem.h.taps * problem.w.taps, _positions(problem), problem.G),
         )
-    elif shape == "phase" and isinstance(op, ConvTranspose2d):
+    elif shape == "phase" and isinstance(op, ConvTranspose2d | DynamicConvTranspose2d):
         matrices = tuple(_matrix(phase) for phase in phase_layers(problem, op.stride))
     else:
         matrices = (_matrix(problem),)

@@ -2,7 +2,7 @@
 
 The first batch brings all weights from off chip once and programs them into the cells; later batches find them there. A
 network that takes more crossbars than the chip has is programmed anew in each batch, layer by layer; a layer that is
-larger than the chip runs in passes.
+larger than the chip runs in passes. A product of two values has its second one programmed for every sample.
 """
 
 import math
@@ -12,16 +12,17 @@ from typing import get_args
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Linear
+from accelsim.ir.ops import Linear, Product
 from accelsim.ir.program import Program, shares_encoding, storage_roots
 from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
-from accelsim.mapping.operators import mac_counts
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions
 from accelsim.mapping.tasks import Task, Tasks, task_of, tensor_bytes
 from accelsim.mapping.traffic import Traffic
 
 OFFCHIP, EDRAM, CELLS = "offchip", "edram", "cells"
+VALUES_SUM_BITS = 32
+"""Width of the sums of a product of two values, which have no accumulator of their own."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class _Room:
 def crossbar_schedule(
     program: Program, machine: ReramArchitecture, batch: int, options: ScheduleOptions
 ) -> Schedule | NoFormat:
-    """Schedule every step, or say why the machine has no cost for the program's formats or operators.
+    """Schedule every step, or say why the machine has no cost for the program's formats.
 
     Raises:
         DoesNotFit: the input lines of a layer do not fit into all buffers together.
@@ -106,17 +107,19 @@ def crossbar_schedule(
 
 
 def _layer(program: Program, node: Node, machine: ReramArchitecture, batch: int) -> CrossbarLayer | NoFormat | None:
-    shape = program.graph.shapes[node.inputs[0]] if node.inputs else ()
-    if not isinstance(node.op, get_args(Linear)):
-        if node.inputs and mac_counts(node.op, shape).scatter:
-            kind = type(node.op).__name__
-            return NoFormat(f"{machine.name}: {node.name}: {kind} multiplies activations; crossbars hold fixed weights")
+    """The matrices of a multiplying operator; of two values, the second is what the cells hold."""
+    if isinstance(node.op, get_args(Linear)):
+        weight_bits = program.linear[node.name].weights.bits
+    elif isinstance(node.op, get_args(Product)):
+        weight_bits = program.encodings[node.inputs[1]].format.bits
+    else:
         return None
-    weights, source = program.linear[node.name].weights, program.encodings[node.inputs[0]].format
-    refused = machine.refusal(weights.bits, source.bits, program.precision.is_float)
+    bits = program.encodings[node.inputs[0]].format.bits
+    refused = machine.refusal(weight_bits, bits, program.precision.is_float)
     if refused:
         return refused
-    return crossbar_layer(node.op, shape, batch, weights.bits, source.bits, machine.reram, machine.transposed_conv)
+    shape = program.graph.shapes[node.inputs[0]]
+    return crossbar_layer(node.op, shape, batch, weight_bits, bits, machine.reram, machine.transposed_conv)
 
 
 def _plan_step(task: Task, layer: CrossbarLayer | None) -> Step:
@@ -126,7 +129,12 @@ def _plan_step(task: Task, layer: CrossbarLayer | None) -> Step:
         problem = layer.problem
         results = problem.G * problem.K * problem.w.out_size
         work = -(-(layer.line_words * task.read_bits[0] + results * task.write_bits) // 8)
-    return Step(task.node.name, task.reads, (task.writes,), task.constant_bytes, work)
+    return Step(task.node.name, task.reads, (task.writes,), _buffered_bytes(task, layer), work)
+
+
+def _buffered_bytes(task: Task, layer: CrossbarLayer | None) -> int:
+    """Constants, and tables of an operator without a matrix: they wait in the buffers."""
+    return task.constant_bytes + (task.weight_bytes if layer is None else 0)
 
 
 def _with_cells(kept: MemoryPlan, steps: tuple[CrossbarStep, ...]) -> MemoryPlan:
@@ -156,14 +164,14 @@ def _step(
     index: int, task: Task, layer: CrossbarLayer | None, there: frozenset[str], room: _Room, program: Program
 ) -> CrossbarStep:
     chip = room.machine.reram
-    accumulator = program.linear[task.node.name].accumulator if layer else None
-    sum_bits = accumulator.bits if accumulator else 0
+    linear = program.linear.get(task.node.name)
+    sum_bits = linear.accumulator.bits if linear and linear.accumulator else VALUES_SUM_BITS
     traffic = _traffic(task, layer, there, room, sum_bits)
     loaded = 8 * (task.weight_bytes + task.constant_bytes)
     streamed = sum(row.read_bits + row.write_bits for row in traffic if row.memory == OFFCHIP) - loaded
     cycles = _cycles(task, layer, room)
     latency = _load_cycles(loaded, layer, room) + max(cycles, streamed / chip.offchip_bits_per_cycle)
-    stay = room.weights_stay and layer is not None
+    stay = room.weights_stay and linear is not None
     return CrossbarStep(
         task=task,
         mapping=None,
@@ -183,7 +191,8 @@ def _traffic(
     task: Task, layer: CrossbarLayer | None, there: frozenset[str], room: _Room, sum_bits: int
 ) -> tuple[Traffic, ...]:
     """All that moves through the link, the buffers and into the cells, in bits."""
-    weights, constants = 8 * task.weight_bytes, 8 * task.constant_bytes
+    constants = 8 * _buffered_bytes(task, layer)
+    weights = 8 * (task.weight_bytes + task.constant_bytes) - constants
     rows = [
         Traffic(0, OFFCHIP, "weights", read_bits=weights + constants),
         Traffic(1, EDRAM, "weights", read_bits=constants, write_bits=constants),
@@ -196,6 +205,9 @@ def _traffic(
         rows.append(Traffic(0, OFFCHIP, "inputs", read_bits=moved - sent))
         rows.append(Traffic(1, EDRAM, "inputs", read_bits=sent, write_bits=arriving))
     rows.append(Traffic(1, EDRAM, "inputs", read_bits=_fetched_bits(task, layer, room.batch)))
+    if isinstance(task.node.op, get_args(Product)):
+        matrix = room.batch * task.read_elements[1] * task.read_bits[1]
+        rows += [Traffic(1, EDRAM, "inputs", read_bits=matrix), Traffic(2, CELLS, "inputs", write_bits=matrix)]
     if layer is not None and layer.results_scattered:
         read, written = layer.sums_scattered * sum_bits, layer.results_scattered * sum_bits
         rows.append(Traffic(1, EDRAM, "partial_sums", read_bits=read, write_bits=written))
