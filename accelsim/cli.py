@@ -218,6 +218,8 @@ def sweep(
             made = execute.sweep(file, out=out, workers=workers, executor=executor, retry=retry, progress=progress)
     except KeyboardInterrupt:
         _fail(f"interrupted; the points done so far are in {out}: run the same command again to go on", 1)
+    except execute.WorkersDied as error:
+        _fail(str(error), 1)
     if table is not None:
         write_table(made, table)
     if as_json:

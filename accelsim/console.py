@@ -119,14 +119,14 @@ _MOST_ROWS = 60
 
 def print_sweep(table: Any, place: str, written: str | None) -> None:
     """The main figures of a study, one row a point (the first 60), and how its points ended."""
-    from accelsim.study.table import swept
+    from accelsim.study.table import records, swept
 
     keys = swept(table) or ["on", "precision"]
     figures = [key for key in _SWEEP if key in table]
     shown = _figure_table([*keys, *(_SWEEP[key][0] for key in figures), "status"], len(keys))
-    for _, row in table.head(_MOST_ROWS).iterrows():
+    for row in records(table.head(_MOST_ROWS)):
         cells = [_figure(row[key], *_SWEEP[key][1:]) for key in figures]
-        shown.add_row(*(str(row[key]) for key in keys), *cells, _ending(row))
+        shown.add_row(*(_setting(row[key]) for key in keys), *cells, _ending(row))
     console = _console()
     console.print(shown)
     lines = [f"  first {_MOST_ROWS} of {len(table):,} points"] if len(table) > _MOST_ROWS else []
@@ -140,7 +140,11 @@ def print_sweep(table: Any, place: str, written: str | None) -> None:
         console.print(line, highlight=False, markup=False)
 
 
-def _ending(row: Any) -> str:
+def _setting(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _ending(row: Mapping[str, Any]) -> str:
     misfit = row.get("resources.fits") is False
     return f"{row['status'].replace('_', ' ')}{', does not fit' if misfit else ''}"
 
@@ -155,7 +159,7 @@ def print_front(table: Any, labels: Sequence[str], keys: tuple[str, str], left_o
         ends = [row[f"{keys[0]}{end}"] for end in ("_low", "_high")] if f"{keys[0]}_low" in table else []
         interval = " to ".join(f"{end / x:,.4g}" for end in ends)
         figures = f"{row[keys[0]] / x:,.4g}", interval, f"{row[keys[1]] / y:,.4g}"
-        shown.add_row(*(str(row[name]) for name in names), *figures, row["standing"])
+        shown.add_row(*(_setting(row[name]) for name in names), *figures, row["standing"])
     console = _console()
     console.print(shown)
     counts = table["standing"].value_counts()
@@ -178,4 +182,4 @@ def _figure_table(columns: Sequence[str], words: int) -> Table:
 
 
 def _figure(value: Any, scale: float, form: str) -> str:
-    return "" if value is None or value != value else f"{value * scale:{form}}"
+    return "" if value is None else f"{value * scale:{form}}"

@@ -285,10 +285,7 @@ def _label_front(axes: Any, front: Any, keys: Sequence[str]) -> None:
 
 
 def _words(key: str, value: Any) -> str:
-    return (
-        Path(str(value)).stem
-        if key in ("workload", "on")
-        else str(value)
-        if key == "precision"
-        else f"{key.rpartition('.')[2]} {value}"
-    )
+    if key in ("workload", "on"):
+        return Path(str(value)).stem
+    value = f"{value:.4g}" if isinstance(value, float) else value
+    return str(value) if key == "precision" else f"{key.rpartition('.')[2]} {value}"

@@ -20,6 +20,10 @@ Progress = Callable[[str, int, int], None]
 """`progress("points", done, total)`, called after each task."""
 
 
+class WorkersDied(AccelsimError):
+    """The processes that did the work are gone; what they had finished is stored."""
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     pass
 
@@ -50,7 +54,8 @@ def sweep(
         and `per_image_steady.KEY`, `energy_by_component_j.KEY`, `offchip_bytes_by_operand.KEY`, `resources.KEY`.
 
     Raises:
-        AccelsimError: mistakes in the sweep, not a result file, or workers that died.
+        AccelsimError: mistakes in the sweep, or not a result file.
+        WorkersDied: say for want of memory.
     """
     if workers is not None and workers < 1:
         raise AccelsimError(f"workers: {workers}; expected 1 or more")
@@ -95,7 +100,7 @@ def _run(jobs: list[Job], total: int, store: Store, workers: int, executor: str 
                 done += len(results)
                 progress("points", done, total)
         except BrokenExecutor:
-            raise AccelsimError(
+            raise WorkersDied(
                 f"a worker process died; {done:,} of {total:,} points are stored in {store.place}",
                 hint="too little memory? run again with fewer --workers; a Python script that calls accelsim.sweep "
                 'needs `if __name__ == "__main__":` around the call',

@@ -76,6 +76,7 @@ def write_table(table: Any, path: Path) -> None:
 def _words(key: str, value: Any) -> str:
     if key in ("workload", "on"):
         return Path(value).stem
+    value = f"{value:.4g}" if isinstance(value, float) else value
     return str(value) if key == "precision" else f"{key.rpartition('.')[2]} {value}"
 
 
