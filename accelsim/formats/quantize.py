@@ -32,10 +32,10 @@ def quantize(
             codes = np.rint(steps) + along(np.atleast_1d(scaling.zero_point), values.ndim, axis)
             return np.asarray(np.clip(codes, format.low, format.high).astype(np.int64))
         case FixedPoint():
-            whole = round_reals(steps, format.rounding)
-            if format.overflow == "wrap":
-                whole = np.fmod(np.where(np.isfinite(whole), whole, 0.0), 2.0**format.bits)  # exact, within 64 bits
-            return overflowed(np.clip(whole, -_LARGE, _LARGE).astype(np.int64), format.bits, format.overflow)
+            if format.overflow == "wrap":  # exactly into 64 bits; what is infinite counts as 0
+                steps = np.fmod(np.where(np.isfinite(steps), steps, 0.0), 2.0**format.bits)
+            whole = round_reals(np.clip(steps, -_LARGE, _LARGE), format.rounding)
+            return overflowed(whole.astype(np.int64), format.bits, format.overflow)
         case _:
             assert_never(format)
 
