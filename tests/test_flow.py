@@ -273,6 +273,16 @@ def test_every_width(weight_bits, activation_bits):
     assert sum(made.offchip_bits_by_operand.values()) == made.offchip_read_bits + made.offchip_write_bits
 
 
+def test_calibration_draws_512_others():
+    """With the seed after that of the run: the pipeline put together by hand gives the bits of the run."""
+    workload, graph, weights = folded()
+    program = calibrate(assign_formats(graph, parse_precision("int8")), weights, workload.draw_inputs(512, 1))
+    codes = run_program(quantize_weights(program, weights), workload.draw_inputs(4, 0))
+    ((name, values),) = codes.items()
+    (made,) = run(images=4).outputs.values()
+    assert np.array_equal(dequantize(values, program.encodings[name].scaling), made)
+
+
 # --- a user's own modules --------------------------------------------------------------------------------------------
 
 
