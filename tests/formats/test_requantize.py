@@ -1,7 +1,9 @@
 """Integer requantization against exact fractions, up to 48-bit sums."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator, wrap
-from accelsim.formats.requantize import LARGEST_MULTIPLIER, Requantization, requantization, requantize
+from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.requantize import (
+    LARGEST_MULTIPLIER,
+    Requantization,
+    pure_shift,
+    requantization,
+    requantize,
+    requantize_fixed,
+)
+from accelsim.formats.rounding import Overflow, Rounding
 
 MANY = settings(max_examples=500, deadline=None)
 SUMS = st.integers(-(2**47), 2**47 - 1) | st.sampled_from([-(2**47), 2**47 - 1, -(2**31), 2**31 - 1, 0, 1, -1])
@@ -19,6 +30,26 @@ SUMS = st.integers(-(2**47), 2**47 - 1) | st.sampled_from([-(2**47), 2**47 - 1, 
 def rounded(value: Fraction) -> int:
     """Nearest integer, ties upward."""
     return math.floor(value + Fraction(1, 2))
+
+
+PLAIN: dict[str, Callable[[Fraction], int]] = {
+    "trn": math.floor,
+    "trn_zero": math.trunc,
+    "rnd": rounded,
+    "rnd_min_inf": lambda v: -rounded(-v),
+    "rnd_inf": lambda v: rounded(v) if v > 0 else -rounded(-v),
+    "rnd_zero": lambda v: -rounded(-v) if v > 0 else rounded(v),
+    "rnd_conv": round,
+}
+
+
+def plain_overflow(code: int, bits: int, mode: str) -> int:
+    low, high = -(2 ** (bits - 1)) + (mode == "sat_sym"), 2 ** (bits - 1) - 1
+    if mode == "wrap":
+        return (code + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+    if mode == "sat_zero":
+        return code if low <= code <= high else 0
+    return min(max(code, low), high)
 
 
 @MANY
@@ -94,3 +125,42 @@ def test_wrap_is_modular(total: int, other: int, bits: int) -> None:
     assert -(2 ** (bits - 1)) <= held(total) < 2 ** (bits - 1)
     assert (held(total) - total) % 2**bits == 0
     assert held(held(total) + held(other)) == held(total + other)
+
+
+@MANY
+@given(
+    total=SUMS,
+    shift=st.integers(-60, 120),
+    bits=st.integers(2, 16),
+    rounding=st.sampled_from(get_args(Rounding)),
+    overflow=st.sampled_from(get_args(Overflow)),
+    relu=st.booleans(),
+)
+@example(total=2**47 - 1, shift=-1, bits=16, rounding="rnd", overflow="wrap", relu=False)
+@example(total=-1, shift=100, bits=2, rounding="trn", overflow="sat", relu=False)
+def test_between_fixed_point_formats_a_sum_is_shifted(
+    total: int, shift: int, bits: int, rounding: Any, overflow: Any, relu: bool
+) -> None:
+    format = FixedPoint(bits, 0, rounding, overflow)
+    exact = plain_overflow(PLAIN[rounding](Fraction(total) / Fraction(2) ** shift), bits, overflow)
+    constants = pure_shift(shift, 2)
+    assert constants.multiplier.tolist() == [1, 1] and (constants.shift == constants.shift[0]).all()
+    got = requantize_fixed(np.array([[total, 0]]), constants, format, relu, 1)
+    assert got.tolist() == [[max(exact, 0) if relu else exact, 0]] and got.dtype == np.int64
+
+
+@MANY
+@given(
+    total=SUMS,
+    multiplier=st.integers(2**30, 2**31 - 1),
+    shift=st.integers(1, 62),
+    rounding=st.sampled_from(get_args(Rounding)),
+    overflow=st.sampled_from(get_args(Overflow)),
+)
+def test_from_affine_operands_to_fixed_point_the_product_is_shifted(
+    total: int, multiplier: int, shift: int, rounding: Any, overflow: Any
+) -> None:
+    constants = Requantization(np.array([multiplier]), np.array([shift]))
+    exact = PLAIN[rounding](Fraction(total * multiplier, 2**shift))
+    got = requantize_fixed(np.array([total]), constants, FixedPoint(9, 0, rounding, overflow), relu=False, axis=0)
+    assert got.tolist() == [plain_overflow(exact, 9, overflow)]
