@@ -75,6 +75,17 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json
 
 
 @app.command()
+def show(name: Annotated[str, typer.Argument(help="A machine, a workload or a stored graph: name or path.")]) -> None:
+    """Show a machine as a block diagram, or a workload or graph with its layers, parameters and MACs.
+
+    Example: [bold]accelsim show eyeriss[/bold]
+    """
+    from accelsim.showing import show_text
+
+    typer.echo(show_text(name))
+
+
+@app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(help="Machine, workload or sweep YAML files, stored graphs.")],
 ) -> None:

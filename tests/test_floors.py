@@ -23,6 +23,7 @@ FLOORS = {
     "cli": 11,
     "console": 10,
     "listing": 10,
+    "showing": 10,
     "checking": 10,
     "study": 9,
     "plots": 9,
