@@ -40,6 +40,9 @@ _STYLE: Any = {
     "svg.hashsalt": "accelsim",
 }
 
+_PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
+"""Behind words, so that points under them do not hinder reading."""
+
 
 def bytes_against_bits(lines: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
     """Off-chip bytes an image (logarithmic) against bit width, one line per label; `.png`, `.svg` or `.pdf`.
@@ -75,43 +78,58 @@ def stacked_bars(
     path: Path,
     marks: Mapping[str, float] | None = None,
     meaning: str = "",
+    shares: bool = False,
 ) -> None:
     """One horizontal bar a row, made of parts, its total behind it; the first row on top.
 
-    rows: label -> part -> amount in the unit of `key`; parts in the same order and colour in every row.
-    marks: label -> another amount, shown as a stroke across the bar; `meaning` says what it is.
+    rows: label -> part -> amount in the unit of `key`; parts in the same order and colour in every row, the smallest of
+    many drawn as one. marks: label -> another amount, a stroke across the bar; `meaning` says what it is. shares: every
+    bar as long as the others, for rows of very different totals.
     """
-    parts = list(dict.fromkeys(part for row in rows.values() for part in row))
-    totals = [sum(row.values()) for row in rows.values()]
-    label, scale = axis_label(key, totals)
+    parts = _largest(rows, len(COLOURS) - 1)
+    totals = {label: sum(row.values()) for label, row in rows.items()}
+    name, scale = axis_label(key, list(totals.values()))
+    sizes = {label: total / 100 if shares and total else scale for label, total in totals.items()}
     with _axes(path, (7.5, 1.5 + 0.34 * len(rows))) as axes:
         left = np.zeros(len(rows))
-        for part, colour in zip(parts, COLOURS * len(parts), strict=False):
-            widths = np.array([row.get(part, 0.0) for row in rows.values()]) / scale
+        for part, colour in zip(parts, COLOURS, strict=False):
+            widths = np.array([_amount(row, part, parts) / sizes[label] for label, row in rows.items()])
             axes.barh(list(rows), widths, left=left, height=0.72, color=colour, ec="white", lw=0.4, label=part)
             left = left + widths
-        for place, total in enumerate(totals):
-            axes.annotate(
-                f"{total / scale:,.{2 if total < 10 * scale else 1 if total < 100 * scale else 0}f}",
-                (total / scale, place),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                size=9,
-            )
         if marks:
-            strokes = [marks[label] / scale for label in rows]
+            strokes = [marks[label] / sizes[label] for label in rows]
             axes.plot(strokes, list(rows), "|", color="black", markersize=15, markeredgewidth=2.2, label=meaning)
+        for place, total in enumerate(totals.values()):
+            unit, one = unit_of(key, [total] if shares else list(totals.values()))
+            at = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "size": 9}
+            axes.annotate(f"{total / one:,.3g} {unit}", (left[place], place), **at)
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
-        axes.margins(x=0.1, y=0.02)
-        axes.set(xlabel=label)
-        handles, words = axes.get_legend_handles_labels()
-        order = sorted(range(len(words)), key=lambda i: words[i] == meaning)  # the stroke last
-        words = [word.replace("_", " ") for word in words]
-        legend = [handles[i] for i in order], [words[i] for i in order]
-        axes.figure.legend(*legend, loc="outside upper center", ncols=min(len(words), 5))
+        axes.margins(x=0.12, y=0.02)
+        axes.set(xlabel=f"share of the {name.rpartition(' (')[0]} (%)" if shares else name)
+        _legend_of_parts(axes, meaning)
+
+
+def _largest(rows: Mapping[str, Mapping[str, float]], most: int) -> list[str]:
+    """The parts with the largest share of any row, in their order; `other` stands for the rest."""
+    parts = list(dict.fromkeys(part for row in rows.values() for part in row))
+    if len(parts) <= most:
+        return parts
+    share = {part: max(row.get(part, 0) / (sum(row.values()) or 1) for row in rows.values()) for part in parts}
+    kept = set(sorted(parts, key=lambda part: -share[part])[: most - 1])
+    return [*(part for part in parts if part in kept), "other"]
+
+
+def _amount(row: Mapping[str, float], part: str, parts: Sequence[str]) -> float:
+    return sum(value for name, value in row.items() if name not in parts) if part == "other" else row.get(part, 0.0)
+
+
+def _legend_of_parts(axes: Any, last: str) -> None:
+    handles, words = axes.get_legend_handles_labels()
+    order = sorted(range(len(words)), key=lambda i: words[i] == last)
+    named = [words[i].replace("_", " ") for i in order]
+    axes.figure.legend([handles[i] for i in order], named, loc="outside upper center", ncols=min(len(words), 5))
 
 
 def pareto_figure(table: Any, x: str, y: str, maximise: tuple[bool, bool], labels: Sequence[str], path: Path) -> None:
@@ -128,10 +146,12 @@ def pareto_figure(table: Any, x: str, y: str, maximise: tuple[bool, bool], label
             axis.set_label_text(f"{name}, {'more' if up else 'less'} is better")
             _scale(axes, axis, shown[key])
         _front_line(axes, shown[shown.standing == "front"], maximise)
-        marks = _marks(axes, shown, x, y, scales)
+        groups, standings = _marks(axes, shown, x, y, scales)
         axes.margins(0.08)
-        if marks:
-            axes.figure.legend(handles=marks, loc="outside upper center", ncols=min(len(marks), 5))
+        if groups:
+            axes.figure.legend(handles=groups, loc="outside upper center", ncols=5, handletextpad=0.1)
+        if standings:
+            axes.figure.legend(handles=standings, loc="outside lower center", ncols=3, handletextpad=0.1, fontsize=9.5)
         _label_front(axes, shown[shown.standing == "front"], rest)
 
 
@@ -149,7 +169,7 @@ def unit_of(key: str, values: Any) -> tuple[str, float]:
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     if unit is None or unit == "dB" or not len(sizes) or key.endswith("per_s"):
         return "" if unit is None or key.endswith("per_s") else unit, 1.0
-    scale = max((s for s in _PREFIXES if s <= np.median(sizes) * 1.5), default=1e-12)
+    scale = max((s for s in _PREFIXES if s <= np.median(sizes)), default=1e-12)
     return f"{_PREFIXES[scale]}{unit}", scale
 
 
@@ -218,8 +238,8 @@ def _front_line(axes: Any, front: Any, maximise: tuple[bool, bool]) -> None:
     )
 
 
-def _marks(axes: Any, shown: Any, x: str, y: str, scales: tuple[float, ...]) -> list[Any]:
-    """All points with their intervals; returns the entries of the legend."""
+def _marks(axes: Any, shown: Any, x: str, y: str, scales: tuple[float, ...]) -> tuple[list[Any], list[Any]]:
+    """All points with their intervals; returns the entries of the legends of groups and of standings."""
     from matplotlib.lines import Line2D
 
     handles = []
@@ -240,13 +260,13 @@ def _marks(axes: Any, shown: Any, x: str, y: str, scales: tuple[float, ...]) -> 
         if group:
             seen = GREY if set(shown[shown["_group"] == group].standing) == {"dominated"} else colour
             handles.append(Line2D([], [], marker=marker, color=seen, linestyle="", label=Path(group).stem))
-    present = set(shown.standing)
-    if "open" in present:
-        words = "beaten, but intervals overlap"
-        handles.append(Line2D([], [], marker="o", color="#555555", markerfacecolor="w", linestyle="", label=words))
-    if "dominated" in present:
-        handles.append(Line2D([], [], marker="o", color=GREY, linestyle="", label="beaten"))
-    return handles
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "front": ("on the front", {"color": "#555555"}),
+        "open": ("beaten, but intervals overlap", {"color": "#555555", "markerfacecolor": "white"}),
+        "dominated": ("beaten", {"color": GREY}),
+    }
+    present = [kinds[standing] for standing in kinds if standing in set(shown.standing)]
+    return handles, [axes.plot([], [], "o", label=words, **look)[0] for words, look in present]
 
 
 def _bars(axes: Any, rows: Any, keys: tuple[str, str], scales: tuple[float, ...], colour: str) -> None:
@@ -275,7 +295,9 @@ def _label_front(axes: Any, front: Any, keys: Sequence[str]) -> None:
         words = ", ".join(_words(key, row[key]) for key in keys)
         for dx, dy in ((7, -11), (7, 6), (-7, 6), (-7, -11), (0, 10), (0, -16)):
             side = "left" if dx > 0 else "right" if dx < 0 else "center"
-            text = axes.annotate(words, (row["_x"], row["_y"]), (dx, dy), textcoords="offset points", ha=side, size=9.5)
+            text = axes.annotate(
+                words, (row["_x"], row["_y"]), (dx, dy), textcoords="offset points", ha=side, size=9.5, bbox=_PAPER
+            )
             box = text.get_window_extent(renderer)
             free = not any(box.overlaps(other) for other in taken) and not any(box.contains(*p) for p in points)
             if free and axes.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and axes.bbox.y0 <= box.y0:

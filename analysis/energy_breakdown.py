@@ -2,7 +2,7 @@
 
     python analysis/energy_breakdown.py RESULTS.sqlite [OUT.png]
 
-Prints a table and draws one bar a point: energy of a batch by component.
+Prints a table and draws one bar a point: shares of the energy of a batch, and the energy.
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(results: str, out: str = "energy_breakdown.png") -> None:
         rows[title] = {part.removeprefix(PREFIX): float(row[part]) for part in parts if row[part] > 0}
         shares = ", ".join(f"{part} {joule / row['energy_j']:.0%}" for part, joule in rows[title].items())
         print(f"{title}: {row['energy_j'] * 1e6:,.1f} uJ ({shares})")
-    stacked_bars(rows, "energy_j", Path(out))
+    stacked_bars(rows, "energy_j", Path(out), shares=True)
     print(f"wrote {out}")
 
 

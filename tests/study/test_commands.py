@@ -120,6 +120,15 @@ def test_other_figures_are_drawn(tmp_path):
         stacked_bars({"a": {"mac": 1.0}}, "energy_j", tmp_path / "no" / "e.png")
 
 
+def test_many_parts_are_drawn_as_the_largest_and_the_rest(tmp_path):
+    rows = {"a": {f"part{i}": 1.0 + i for i in range(20)}, "b": {"part0": 9e-6}}
+    stacked_bars(rows, "energy_j", tmp_path / "e.svg", shares=True)
+    text = (tmp_path / "e.svg").read_text()
+    assert "210 J" in text and "9 µJ" in text and "share of the energy of a batch (%)" in text
+    named = [name for name in (*rows["a"], "other") if f">{name}<" in text]
+    assert named == ["part0", *(f"part{i}" for i in range(13, 20)), "other"]
+
+
 def test_a_front_of_one_point_without_labels(tmp_path):
     table = pandas.DataFrame({"energy_j": [1e-4], "psnr_db": [30.0], "standing": ["front"]})
     pareto_figure(table, "energy_j", "psnr_db", (False, True), (), tmp_path / "p.png")
