@@ -140,7 +140,7 @@ def _fixed_error(format: FixedPoint, seen: Histogram) -> float:
             inside = np.sign(x) * _clamped(np.abs(x), step, 0.0, np.where(x < 0, -low, high), 0.0)
         if format.overflow == "sat_zero":
             outside = x - np.clip(x, low, high)
-            inside = inside - outside**3 / 3 + (x**3 - (x - outside) ** 3) / 3
+            inside = inside + (x**3 - (x - outside) ** 3 - outside**3) / 3
         ends.append(inside)
     return _total(ends[0], ends[1], begin, end, counts)
 
@@ -151,7 +151,8 @@ def _clamped(x: Float64, step: float, low: float | Float64, high: float | Float6
     whole = np.floor(inside / step + nearest)
     rest = inside - whole * step
     each = step**3 / 12 if nearest else step**3 / 3
-    integral: Float64 = whole * each + rest**3 / 3 + (x - inside) ** 3 / 3
+    outside = x - inside
+    integral: Float64 = whole * each + (rest * rest * rest + outside * outside * outside) / 3  # ** is far slower
     return integral
 
 
