@@ -99,7 +99,7 @@ def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
         ("blocks: 4", "blocks: {value: 5, source: x}", "15: memories.bram.blocks: 5 bram36, but tiny has 4"),
         ("sources: [made up for a test]", "sources: []", "4: sources: must not be empty (at least 1)"),
         ("sources: [made up for a test]\n", "", "1: sources: missing"),
-        ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga,"),
+        ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga"),
         ("clock_mhz: 100", "clock_mhz: 0", "5: clock_mhz: must be greater than 0, not 0"),
         ("clock_mhz: 100", "clock_mhz: {value: 1, low: 2}", "5: clock_mhz: needs low <= value <= high, not 2, 1, 1"),
         ("clock_mhz: 100", "clock_mhz: -5", "5: clock_mhz: must be at least 0, not -5"),
