@@ -18,14 +18,14 @@ from accelsim.plots import quality_against_bits
 
 def family(precision: str) -> str:
     """The precision with the width of its weights left open."""
-    return re.sub(r"(weights=[a-z]*|^[a-z]+)\d+", r"\1N", precision)
+    return re.sub(r"(weights=[a-z]*|^[a-z]+)\d+(\.\d+)?", r"\1N", precision)
 
 
 def main(results: str, quality: str = "psnr_db", out: str = "bits_against_quality.png") -> None:
-    """Draw the points that have this quality figure."""
+    """Draw the points that have this quality figure, those left out whose precision is a file."""
     table = accelsim.load_results(results)
     lines = defaultdict(dict)
-    for _, row in table[table[quality].notna()].iterrows():
+    for _, row in table[table[quality].notna() & ~table["precision"].str.contains("yaml|yml")].iterrows():
         bits = parse_precision(row["precision"]).weights.bits
         lines[family(row["precision"]), Path(row["on"]).stem][bits] = float(row[quality])
     shared = defaultdict(list)

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from accelsim.errors import AccelsimError
 from accelsim.flow import estimate, program_for, run_images
-from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import Workload, load_workload
 from accelsim.hardware.load import parse_architecture
 from accelsim.ir.program import Program
@@ -75,18 +74,17 @@ def _figures(job: Job, runs: _Runs) -> tuple[Figures, str | None]:
     """The figures of a point, and why it has no cost if it has none."""
     point = job.point
     machine = parse_architecture(job.machine, job.title, must_fit=False)
-    wanted = parse_precision(point.precision)
     report = estimate(
         runs.source,
         on=machine,
-        precision=wanted,
+        precision=job.precision,
         batch=point.batch,
         deadline_ms=point.deadline_ms,
         residency=point.residency,
     )
     figures = _flat(report)
     if point.images:
-        figures |= runs.quality(program_for(runs.source, machine, wanted), point.images, point.seed)
+        figures |= runs.quality(program_for(runs.source, machine, job.precision), point.images, point.seed)
     return figures, report.assumptions[0] if report.totals["energy_j"] is None else None
 
 

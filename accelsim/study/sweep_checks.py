@@ -140,7 +140,7 @@ def _wrong(entry: _Given, folder: Path) -> str | None:
         case "on":
             return _unknown(entry.value, folder, machine_data)
         case "precision":
-            return _wrong_precision(entry.value)
+            return _wrong_precision(entry.value, folder)
         case "residency":
             return None if isinstance(entry.value, bool) else f"should be true or false, {found(entry.value)}"
         case "deadline_ms":
@@ -165,14 +165,11 @@ def _wrong_range(entry: _Given) -> str | None:
     return None
 
 
-def _wrong_precision(value: Plain) -> str | None:
+def _wrong_precision(value: Plain, folder: Path) -> str | None:
     if not isinstance(value, str):
         return f"should be text, {found(value)}"
-    try:
-        parse_precision(value)
-    except AccelsimError as error:
-        return str(error.args[0]).removeprefix("precision: ")
-    return None
+    what = _unknown(value, folder, parse_precision)
+    return what and what.removeprefix("precision: ")
 
 
 def _unknown(value: Plain, folder: Path, load: Callable[[str], object]) -> str | None:

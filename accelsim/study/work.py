@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from accelsim.formats.text import parse_precision
+from accelsim.formats.text import Precision, parse_precision
 from accelsim.frontend.workload import Workload, load_workload
 from accelsim.ir.store import graph_hash, weights_hash
 from accelsim.study.space import Point
@@ -32,6 +32,7 @@ class Job:
     point: Point
     workload: str
     machine: Data
+    precision: Precision
     lacks: str | None
 
     @property
@@ -89,7 +90,7 @@ def tasks_of(jobs: list[Job]) -> list[Task]:
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
         point = job.point
-        shared = (job.workload, point.precision, point.images, point.seed) if point.images else (job.workload,)
+        shared = (job.workload, repr(job.precision), point.images, point.seed) if point.images else (job.workload,)
         groups.setdefault(shared, []).append(job)
     tasks = []
     for shared, group in groups.items():
@@ -102,12 +103,13 @@ def _job(point: Point, sources: _Sources) -> Job:
     base = sources.machine(point.on)
     lacks = next((why for path, _ in point.changes if (why := lacking(base, path))), None)
     machine = base if lacks else changed(base, point.changes)
+    precision = parse_precision(located(sources.folder, point.precision))
     content = {
         "accelsim": _version(),
         "graph": sources.workload(point.workload)[1],
         "machine": machine,
         "lacks": lacks,
-        "precision": str(parse_precision(point.precision)),
+        "precision": repr(precision),
         "batch": point.batch,
         "deadline_ms": point.deadline_ms,
         "residency": point.residency,
@@ -116,7 +118,7 @@ def _job(point: Point, sources: _Sources) -> Job:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     place = Path(located(sources.folder, point.workload))
     name = str(place.resolve()) if place.is_file() else point.workload
-    return Job(hashlib.sha256(text.encode()).hexdigest(), point, name, machine, lacks)
+    return Job(hashlib.sha256(text.encode()).hexdigest(), point, name, machine, precision, lacks)
 
 
 def _simulation(point: Point, sources: _Sources) -> dict[str, Any]:

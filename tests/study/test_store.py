@@ -3,6 +3,7 @@ import sqlite3
 import pytest
 
 from accelsim.errors import AccelsimError
+from accelsim.formats.text import parse_precision
 from accelsim.study.evaluate import Result
 from accelsim.study.space import Point
 from accelsim.study.store import open_store, settings_text
@@ -10,7 +11,7 @@ from accelsim.study.work import Job
 
 
 def job(precision: str, key: str) -> Job:
-    return Job(key, Point("w", "m", precision), "w", {}, None)
+    return Job(key, Point("w", "m", precision), "w", {}, parse_precision(precision), None)
 
 
 def result(key: str, status="done", **figures) -> Result:

@@ -76,6 +76,13 @@ def test_a_key_follows_the_weights_of_a_simulated_point(write, folder):
     assert keys(write(BASE)) == simulated
 
 
+def test_a_precision_may_be_a_file_beside_the_sweep(write, folder):
+    (folder / "mixed.yaml").write_text("weights: int4\nactivations: int8\n")
+    assert keys(write(BASE + "precision: mixed.yaml\n")) == keys(
+        write(BASE + "precision: weights=int4,activations=int8\n")
+    )
+
+
 def test_keys_are_the_same_in_another_process(write):
     path = write(BASE)
     code = "import sys; from accelsim.study.work import jobs_of; from accelsim.study.sweep_file import read_sweep; "
