@@ -47,7 +47,7 @@ def pace(
     if not isinstance(machine, CpuArchitecture):
         return Pace(1.0, peak)
     rate = int(match.cost.macs_per_cycle_per_pe) * machine.cpu.issue_efficiency[match.key].value
-    idle = _idle_lanes(machine.lanes(match.key), sizes_of(problem), machine.array.copies(sizes_of(problem)))
+    idle = _idle_lanes(machine, machine.lanes(match.key), sizes_of(problem))
     widths = (("W", weights), ("I", inputs), ("O", outputs))
     found = []
     for operand, bits in widths:
@@ -57,18 +57,20 @@ def pace(
     return Pace(idle / rate, peak, tuple(found))
 
 
-def _idle_lanes(lanes: Sizes[Dimension, int], sizes: Sizes[Dimension, int], cores: Sizes[Dimension, int]) -> float:
-    """Lanes over busy lanes of a vector instruction: a core's share of the dimension is filled up to whole vectors.
+def _idle_lanes(machine: CpuArchitecture, lanes: Sizes[Dimension, int], sizes: Sizes[Dimension, int]) -> float:
+    """Lanes over busy lanes of a vector instruction: a dimension is filled up to whole vectors.
 
-    A depthwise layer has one channel a group: its vectors run over the groups.
+    Cores take whole blocks of results, so it is each core's share that is filled up only where that is less than a
+    block. A depthwise layer has one channel a group: its vectors run over the groups.
     """
-    found = 1.0
+    cores, found = machine.array.copies(sizes), 1.0
     for dimension, count in lanes.items():
         over: Dimension = dimension
         if dimension in ("in_channels", "out_channels") and sizes["in_channels"] == sizes["out_channels"] == 1:
             over = "groups"
         share = -(-sizes[over] // cores.get(over, 1))
-        found *= -(-share // count) * count / share
+        filled = share if share < machine.cpu.kernel.get(over, share + 1) else sizes[over]
+        found *= -(-filled // count) * count / filled
     return found
 
 
