@@ -148,7 +148,7 @@ def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKe
         real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
     for activation in node.epilogue:
         real = run_float_op(activation, {}, real)
-    real = np.nan_to_num(real, copy=False, posinf=np.inf, neginf=-np.inf)  # a quotient of zeros counts as 0
+    real = np.where(np.isnan(real), 0.0, real)  # a quotient of zeros counts as 0
     stored: Array = quantize(real, format, scaling).astype(format.dtype)
     return stored
 

@@ -1,9 +1,10 @@
-"""torch.nn.Module -> Graph + Weights through `torch.export`, without decomposition.
+"""torch.nn.Module -> Graph + Weights through `torch.export`, without decomposition where that is possible.
 
-The operators are in aten.py. The batch is the leading dimension and
-stays symbolic, so the module is exported with batch 2.
+The operators are in aten/. The batch is the leading dimension and stays symbolic, so the module is exported with
+batch 2.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,13 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
 from torch.export.dynamic_shapes import ShapesCollection
+from torch.export.graph_signature import InputKind, OutputKind
 
 from accelsim.errors import AccelsimError, UnsupportedOperator
-from accelsim.frontend.aten import LOWER, check_in_place, writes_in_place
-from accelsim.frontend.lowering import Lowering, sample_shape, where
-from accelsim.ir.graph import Graph, Input
+from accelsim.frontend.aten import LOWER, VIEWS
+from accelsim.frontend.calls import lower_calls
+from accelsim.frontend.folding import is_constant
+from accelsim.frontend.lowering import Lowering
+from accelsim.frontend.memory import is_read_stale, writes_in_place
+from accelsim.ir.graph import Graph
 
 BATCH = 2
+ROUNDS = 5
+"""Times that operators are decomposed at most; what one round makes, the next may decompose."""
+WHOLE = ("aten.conv3d.default", "aten.conv_transpose3d.input")
+"""Operators refused under their own names: their parts would be no better."""
 
 
 def lower_module(
@@ -35,21 +44,24 @@ def lower_module(
         UnsupportedOperator: an operator that the layer IR lacks; names the module path.
         AccelsimError: `torch.export` refuses the module, or its batch is not free.
     """
-    exported = _export(module, example_inputs)
+    exported = _decomposed(_export(module, example_inputs))
     lowering = _bindings(exported)
-    graph_inputs = [node for node in exported.graph.nodes if node.op == "placeholder" and _is_input(exported, node)]
-    inputs = []
-    for node in graph_inputs:
-        value = lowering.fresh(node.name)
-        lowering.values[node.name] = value
-        inputs.append(Input(value, sample_shape(node)))
-    outputs: tuple[str, ...] = ()
     for node in exported.graph.nodes:
-        if node.op == "call_function":
-            _lower_call(lowering, node)
-        elif node.op == "output":
-            outputs = tuple(lowering.value(node, result) for result in _flat(node.args[0]))
-    return Graph(name, tuple(inputs), tuple(lowering.nodes), outputs), lowering.weights
+        if node.op == "placeholder" and node.name in exported.graph_signature.user_inputs:
+            lowering.values[node] = lowering.add_input(node.name, lowering.layout(node).shape)
+    lower_calls(lowering, exported.graph)
+    output = next(node for node in exported.graph.nodes if node.op == "output")
+    kinds = [spec.kind for spec in exported.graph_signature.output_specs]
+    results = [r for r, kind in zip(_flat(output.args[0]), kinds, strict=True) if kind is OutputKind.USER_OUTPUT]
+    outputs = tuple(_output(lowering, output, result) for result in results if result is not None)
+    return Graph(name, tuple(lowering.inputs), tuple(lowering.nodes), outputs), lowering.weights
+
+
+def _output(lowering: Lowering, at: fx.Node, result: Any) -> str:
+    value = lowering.value(at, result)
+    if lowering.layout(at, result).axis != 0 or lowering.layout(at, result).outer != 1:
+        raise UnsupportedOperator(f"output {value}: its first dimension is not the batch")
+    return value
 
 
 def _flat(results: Any) -> list[Any]:
@@ -66,48 +78,65 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
     for example in examples:
         shapes[example] = {0: batch}
     try:
-        dynamic = shapes.dynamic_shapes(module, examples)  # type: ignore[no-untyped-call]
-        return torch.export.export(module, examples, dynamic_shapes=dynamic)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dynamic = shapes.dynamic_shapes(module, examples)  # type: ignore[no-untyped-call]
+            return torch.export.export(module, examples, dynamic_shapes=dynamic)
     except Exception as error:  # torch.export raises many kinds for one meaning
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if first.startswith("Constraints violated"):
             first = "its batch is not free"
+        shown = f"example inputs were {[list(x.shape) for x in examples]}; the leading dimension must be the batch"
+        steered = "data-dependent" in str(error)
         raise AccelsimError(
             f"{type(module).__name__}: torch.export refuses this module: {first}",
-            hint=f"example inputs were {[list(x.shape) for x in examples]}; the leading dimension must be the batch",
+            hint="its control flow depends on values; a graph has one way through" if steered else shown,
         ) from error
     finally:
         for part, training in modes.items():
             part.training = training
 
 
+def _decomposed(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with the operators that we lack made of others, and without writing in place where that matters."""
+    table: Any = torch.export.default_decompositions()
+    for _ in range(ROUNDS):
+        known = {node for node in exported.graph.nodes if node.op == "placeholder"}
+        known = {node for node in known if node.name not in exported.graph_signature.user_inputs}
+        unknown, stale = set(), False
+        for node in exported.graph.nodes:
+            if node.op != "call_function":
+                continue
+            stale = stale or (writes_in_place(node) and is_read_stale(node, VIEWS))
+            if is_constant(node, known):
+                known.add(node)
+            elif node.target not in LOWER and node.target in table and str(node.target) not in WHOLE:
+                unknown.add(node.target)
+        if not unknown and not stale:
+            break
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                exported = exported.run_decompositions({target: table[target] for target in unknown})
+        except Exception as error:  # torch raises many kinds for one meaning
+            what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise AccelsimError(f"torch.export cannot take {sorted(map(str, unknown))} apart: {what}") from error
+    return exported
+
+
 def _bindings(exported: torch.export.ExportedProgram) -> Lowering:
-    tensors: dict[str, Tensor] = {}
-    sources: dict[str, str] = {}
+    """The state before the first operator: parameters, buffers and lifted literals by their placeholders."""
+    placeholders = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
+    tensors: dict[fx.Node, Any] = {}
+    sources: dict[fx.Node, str] = {}
+    learned: set[fx.Node] = set()
     for spec in exported.graph_signature.input_specs:
         if spec.target is None:
             continue
         tensor = exported.state_dict.get(spec.target, exported.constants.get(spec.target))
         if isinstance(tensor, Tensor):
-            tensors[spec.arg.name], sources[spec.arg.name] = tensor, spec.target
-    return Lowering(tensors, sources)
-
-
-def _is_input(exported: torch.export.ExportedProgram, node: fx.Node) -> bool:
-    return node.name in exported.graph_signature.user_inputs
-
-
-def _lower_call(lowering: Lowering, at: fx.Node) -> None:
-    lower_op = LOWER.get(at.target)
-    if lower_op is None:
-        if not at.users and not writes_in_place(at):
-            return
-        raise UnsupportedOperator(
-            f"{where(at)}: operator {at.target} is not supported",
-            hint="supported: " + ", ".join(sorted({str(t).split(".")[1] for t in LOWER if str(t).startswith("aten.")})),
-        )
-    if writes_in_place(at):
-        check_in_place(at)
-    made = lower_op(lowering, at)
-    if made is not None:
-        lowering.values[at.name] = made
+            node = placeholders[spec.arg.name]
+            tensors[node], sources[node] = tensor.detach(), spec.target
+            if spec.kind is not InputKind.CONSTANT_TENSOR:
+                learned.add(node)
+    return Lowering(tensors, sources, learned)

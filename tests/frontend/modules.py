@@ -137,12 +137,6 @@ GOOD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
 }
 
 
-def bad_view(m: Any, x: Tensor) -> Tensor:
-    h = m.c(x)
-    h.view(-1, 2, 2).relu_()
-    return h
-
-
 def bad_statement(m: Any, x: Tensor) -> Tensor:
     h = m.c(x)
     h.view(-1, 2, 2).cumsum_(1)
@@ -181,7 +175,7 @@ BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
     "unfold": (
         lambda: Net(nn.Unfold(2)),
         [(2, 4, 4)],
-        "block.norm (Unfold): operator aten.im2col.default is not supported",
+        "block.norm (Unfold): indexing by more than one vector of stored indices is not supported",
     ),
     "batch norm without statistics": (
         lambda: Net(nn.BatchNorm2d(2, track_running_stats=False)),
@@ -206,20 +200,77 @@ BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
         [(2, 3)],
         "Function: torch.export refuses this module: its batch is not free",
     ),
-    "flattening the batch": (
-        lambda: Function(lambda m, x: x.view(-1, 4)),
-        [(2, 4)],
-        "a reshape that moves the batch dimension is not supported",
-    ),
     "permuting the batch": (
         lambda: Function(lambda m, x: x.permute(1, 0, 2)),
         [(4, 3)],
-        "a permutation that moves the batch dimension is not supported",
+        "output inputs_0: its first dimension is not the batch",
     ),
     "transposing the batch": (
         lambda: Function(lambda m, x: x.transpose(-1, 0)),
         [(4,)],
-        "permutation that moves the batch",
+        "output inputs_0: its first dimension is not the batch",
+    ),
+    "a mean over the batch": (
+        lambda: Function(lambda m, x: x - x.mean(0)),
+        [(4,)],
+        "aten.mean.dim along the batch dimension is not supported",
+    ),
+    "samples against each other": (
+        lambda: Function(lambda m, x: x @ x.t()),
+        [(4,)],
+        "aten.matmul.default over the batch dimension is not supported",
+    ),
+    "a sum over everything": (
+        lambda: Function(lambda m, x: x / x.sum()),
+        [(4,)],
+        "aten.sum.dim_IntList over the batch is not supported",
+    ),
+    "norm over the batch": (
+        lambda: Function(lambda m, x: x.t().softmax(1)),
+        [(4,)],
+        "aten.softmax.int along the batch dimension is not supported",
+    ),
+    "reversing the batch": (lambda: Function(lambda m, x: x.flip(0)), [(4,)], "aten.flip.default along the batch"),
+    "joining batches": (lambda: Function(lambda m, x: torch.cat([x, x])), [(4,)], "aten.cat.default along the batch"),
+    "uniform noise": (
+        lambda: Function(lambda m, x: x + torch.rand_like(x)),
+        [(4,)],
+        "drawing numbers with aten.rand_like.default is not supported",
+    ),
+    "noise for all samples at once": (
+        lambda: Function(lambda m, x: x + torch.randn(1, 4)),
+        [(4,)],
+        "aten.randn.default: [1, 4] has no batch dimension",
+    ),
+    "volumes": (
+        lambda: Function(lambda m, x: m.c(x), c=nn.Conv3d(2, 2, 1)),
+        [(2, 4, 4, 4)],
+        "c (Conv3d): operator aten.conv3d.default is not supported",
+    ),
+    "control flow by values": (
+        lambda: Function(lambda m, x: x if x.sum() > 0 else -x),
+        [(4,)],
+        "torch.export refuses this module: ",
+    ),
+    "a largest index": (
+        lambda: Function(lambda m, x: x.argmax(1)),
+        [(4,)],
+        "operator aten.argmax.default is not supported",
+    ),
+    "weights of each sample that are not": (
+        lambda: Function(lambda m, x, w: F.conv2d(x, w)),
+        [(4, 5, 5), (4, 3, 3)],
+        "with computed weights that are not one set for each sample is not supported",
+    ),
+    "a computed index": (
+        lambda: Function(lambda m, x: m.e(x.long()), e=nn.Embedding(4, 3)),
+        [(4,)],
+        "converting torch.float32 to torch.int64 is not supported",
+    ),
+    "a pad by minus infinity": (
+        lambda: Function(lambda m, x: F.pad(x, (1, 1), value=float("-inf"))),
+        [(4,)],
+        "padding with -inf is not supported",
     ),
     "slicing the batch": (
         lambda: Function(lambda m, x: x[:1]),
@@ -228,15 +279,10 @@ BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
     ),
     "an empty slice": (lambda: Function(lambda m, x: x[:, 5:2]), [(8,)], "a slice that keeps nothing of 8"),
     "pad of the batch": (lambda: Function(lambda m, x: F.pad(x, (0, 0, 1, 1))), [(4,)], "is not supported"),
-    "writing through a view": (
-        lambda: Function(bad_view, c=nn.Linear(4, 4)),
-        [(4,)],
-        "aten.relu_.default writes in place into a value that is read later through another view",
-    ),
     "an unknown statement": (
         lambda: Function(bad_statement, c=nn.Linear(4, 4)),
         [(4,)],
-        "operator aten.cumsum_.default is not supported",
+        "operator aten.cumsum.default is not supported",
     ),
     "a constant output": (lambda: Function(lambda m, x: (x, 3)), [(4,)], "output reads 3, which is not a value"),
 }
