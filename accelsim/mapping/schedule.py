@@ -215,7 +215,10 @@ def _working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int,
     except DoesNotFit:  # unfinished sums of the whole output may need more than tiles of it
         inside = hierarchy
         best = _named(task, lambda: best_mapping(problem, inside, goal))
+    own = -(-best.costs.used_bits[level] // 8)
     for share in WORK_SHARES:
+        if own <= int(capacity * share):
+            return own, _weight_reads(best)
         try:
             mapping = best_mapping(problem, inside.reserve(on_chip, int(capacity * (1 - share))), goal)
         except DoesNotFit:

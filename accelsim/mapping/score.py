@@ -1,10 +1,11 @@
 """The cost rules of `traffic.py` on many rows at once, and their lower bounds.
 
-A row is the product over axes of their table rows. As a bound, each column is a lower bound of the finished product and
-`moves` may lack levels. Every rule below is non-decreasing in every column, and in `moves`: a later innermost moving
-loop only counts more turns. One term is not: more copies of a sum (V) mean more first visits, which are free. Reads of
-a memory cancel, since drained V plus fills below equals U below plus fills above, and are written in that form; fills
-beyond a fan-out are taken as 0 in a bound.
+A row is the product over axes of their table rows: here of a row of the axes done with one of the next axis, every pair
+of them. A cost reads a fraction of the columns, so pairs are not written out. As a bound, each column is a lower bound
+of the finished product and `moves` may lack levels. Every rule below is non-decreasing in every column, and in `moves`:
+a later innermost moving loop only counts more turns. One term is not: more copies of a sum (V) mean more first visits,
+which are free. Reads of a memory cancel, since drained V plus fills below equals U below plus fills above, and are
+written in that form; fills beyond a fan-out are taken as 0 in a bound.
 """
 
 from dataclasses import dataclass
@@ -90,15 +91,30 @@ class Scores:
     fits: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Rows left[i] * right[j] for every i and then j: left [n, columns], right [m, columns]."""
+
+    left: Floats
+    right: Floats
+
+    def __len__(self) -> int:
+        return len(self.left) * len(self.right)
+
+    def column(self, index: int) -> Floats:
+        """One column of every row, [n * m]."""
+        return np.multiply.outer(self.left[:, index], self.right[:, index]).reshape(-1)
+
+
 def score(
-    problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, rows: Floats, order: Ints, moves: Ints, bound: bool
+    problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, rows: Pairs, order: Ints, moves: Ints, bound: bool
 ) -> Scores:
-    """Costs of rows [n, columns] with order [n] (index into `orders_of`) and moves [n, operands]."""
+    """Costs of rows, with order [rows] (index into `orders_of`) and moves [rows, operands]."""
     levels = hierarchy.levels
     zero = np.zeros(len(rows))
     flow = _Flow([zero] * levels, [zero] * levels, [zero] * levels, [zero] * levels)
     room = [zero + memory.reserved_bits for memory in hierarchy.memories]
-    pick = _Picker(rows, order, moves)
+    pick = _Picker(rows, order, moves, {})
     for b in _boundaries(hierarchy):
         if b.operand != "O":
             _add_read_only(hierarchy, flow, room, b, pick)
@@ -109,7 +125,7 @@ def score(
     energy = zero + problem.macs * hierarchy.mac_pj
     for memory, read, written in zip(hierarchy.memories, flow.reads, flow.writes, strict=True):
         energy = energy + read * memory.read_pj_per_bit + written * memory.write_pj_per_bit
-    latency = flow.latency(hierarchy, rows[:, 0])
+    latency = flow.latency(hierarchy, rows.column(0))
     offchip = flow.reads[0] + flow.writes[0]
     goals = {"energy": energy, "latency": latency, "edp": energy * latency, "offchip": offchip}
     return Scores(goals[goal], energy, latency, fits)
@@ -117,16 +133,28 @@ def score(
 
 @dataclass(frozen=True)
 class _Picker:
-    rows: Floats
+    rows: Pairs
     order: Ints
     moves: Ints
+    places: dict[tuple[str, int], tuple[Ints, Ints]]
+    """Boundary -> where each row's slot stands in the flat left and right arrays, before the start of a kind."""
 
     def words(self, b: _Boundary, kind: str) -> Floats:
+        if b.slot.size == 1 or (b.slot == b.slot[0, 0]).all():
+            return self.rows.column(b.start[kind] + int(b.slot[0, 0]))
+        left, right = self.places.get((b.operand, b.child)) or self.place(b)
+        start = b.start[kind]
+        return np.take(self.rows.left.reshape(-1)[start:], left) * np.take(self.rows.right.reshape(-1)[start:], right)
+
+    def place(self, b: _Boundary) -> tuple[Ints, Ints]:
         slot = b.slot[self.order, self.moves[:, OPERANDS.index(b.operand)]]
-        return np.asarray(self.rows[np.arange(len(self.rows)), b.start[kind] + slot])
+        n, m, width = len(self.rows.left), len(self.rows.right), self.rows.left.shape[1]
+        left = np.repeat(np.arange(n) * width, m) + slot
+        self.places[b.operand, b.child] = found = left, np.tile(np.arange(m) * width, n) + slot
+        return found
 
     def single(self, b: _Boundary, kind: str) -> Floats:
-        return self.rows[:, b.start[kind]]
+        return self.rows.column(b.start[kind])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import OPERANDS, LayerProblem
-from accelsim.mapping.score import Goal, Scores, orders_of, score
+from accelsim.mapping.score import Goal, Pairs, Scores, orders_of, score
 from accelsim.mapping.tables import AxisTable, Floats, Ints, columns_of
 
 ROWS_AT_ONCE = 16384
@@ -42,22 +42,22 @@ class _Search:
         """Extend partial mappings by the next axis."""
         table = self.tables[done]
         n, m = len(rows), len(table.values)
-        rows = (rows[:, None, :] * table.values[None]).reshape(n * m, -1)
         moves = (moves[:, None, :] | table.moves[None]).reshape(n * m, -1)
         order = np.repeat(order, m)
-        chains = np.concatenate([np.repeat(chains, m, axis=0), np.tile(np.arange(m), n)[:, None]], axis=1)
         complete = done + 1 == len(self.tables)
-        least = rows if complete else rows * self.least[done + 1]
-        scores = score(self.problem, self.hierarchy, self.goal, least, order, moves, not complete)
+        pairs = Pairs(rows, table.values * self.least[done + 1])
+        scores = score(self.problem, self.hierarchy, self.goal, pairs, order, moves, not complete)
         ranked = self.ranked(scores)
         if complete:
-            self.take(scores, order, chains, ranked)
+            self.take(scores, order, chains, ranked, m)
             return
         batch = max(1, ROWS_AT_ONCE // len(self.tables[done + 1].values))
         size = 32
         while len(ranked):
             now, ranked = ranked[:size], ranked[size:]
-            self.descend(done + 1, rows[now], order[now], moves[now], chains[now])
+            before, new = np.divmod(now, m)
+            taken = np.concatenate([chains[before], new[:, None]], axis=1)
+            self.descend(done + 1, rows[before] * table.values[new], order[now], moves[now], taken)
             ranked = ranked[self.promising(scores)[ranked]]
             size = min(batch, size * 4)
 
@@ -79,12 +79,12 @@ class _Search:
         keys = (scores.latency_cycles[rows], scores.energy_pj[rows], scores.goal[rows])
         return rows[np.lexsort(keys)]
 
-    def take(self, scores: Scores, order: Ints, chains: Ints, ranked: Ints) -> None:
-        """Keep the best of complete mappings."""
+    def take(self, scores: Scores, order: Ints, chains: Ints, ranked: Ints, m: int) -> None:
+        """Keep the best of complete mappings, `m` of them for each row of `chains`."""
         if len(ranked):
             i = ranked[0]
             key = (float(scores.goal[i]), float(scores.energy_pj[i]), float(scores.latency_cycles[i]))
-            self.best = Found(int(order[i]), tuple(int(c) for c in chains[i]), key)
+            self.best = Found(int(order[i]), (*(int(c) for c in chains[i // m]), int(i % m)), key)
 
 
 def search(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, tables: list[AxisTable]) -> Found | None:
