@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
+from accelsim.formats.precision_file import load_precision
 from accelsim.frontend.workload import read_workload
 from accelsim.hardware.load import load_architecture
 from accelsim.ir.store import load_graph
 from accelsim.study.sweep_file import read_sweep
 from accelsim.yaml_file import read_yaml
 
-SCHEMAS = ("accelsim/hardware/1", "accelsim/workload/1", "accelsim/sweep/1")
+SCHEMAS = ("accelsim/hardware/1", "accelsim/workload/1", "accelsim/sweep/1", "accelsim/precision/1")
 
 
 def check_file(path: Path) -> str:
@@ -31,6 +32,8 @@ def check_file(path: Path) -> str:
         return f"the workload {read_workload(path).name}"
     if schema == SCHEMAS[2]:
         return f"a sweep of {len(read_sweep(path).points):,} points"
+    if schema == SCHEMAS[3]:
+        return f"the precision {load_precision(path)}"
     near = did_you_mean(schema, SCHEMAS) if isinstance(schema, str) else ""
     found = "missing" if schema is None else f"{schema!r}"
     raise LocatedErrors([Problem(str(path), 1, "schema", f"{found}; expected {' or '.join(SCHEMAS)}{near}")])

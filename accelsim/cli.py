@@ -42,7 +42,7 @@ WorkloadArgument = Annotated[
 ]
 On = Annotated[str, typer.Option("--on", help="Machine: a shipped name or a YAML file.")]
 PrecisionOption = Annotated[
-    str, typer.Option("--precision", help="int2..int16, float32, or weights=int4,activations=int8")
+    str, typer.Option("--precision", help="int8, fixed8.6, float32, weights=int4,activations=int8, or a YAML file.")
 ]
 Batch = Annotated[
     int, typer.Option("--batch", min=1, help="Images that the machine runs at once; the cost is of one batch.")

@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.bounds import accumulator_is_proven
 from accelsim.frontend.workload import Workload
@@ -16,7 +14,7 @@ from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import describe
-from accelsim.ir.program import Program, arithmetic, shares_encoding
+from accelsim.ir.program import Program, arithmetic, is_view
 from accelsim.ir.store import graph_hash, weights_hash
 from accelsim.mapping.operators import mac_counts, operations
 from accelsim.mapping.tasks import constant_bytes, weight_bytes
@@ -41,7 +39,7 @@ def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
     """The report, without quality and arrays. Without a cost its cost fields are None and `assumptions` say why."""
     costs = {step.scheduled.task.node.name: step for step in cost.steps} if isinstance(cost, Cost) else {}
     rows = tuple(
-        _row(facts, node, costs.get(node.name)) for node in facts.program.graph.nodes if not shares_encoding(node)
+        _row(facts, node, costs.get(node.name)) for node in facts.program.graph.nodes if not is_view(node)
     )
     counts = _counts(facts, rows)
     if isinstance(cost, NoFormat):
@@ -235,7 +233,7 @@ def _memory_plan(cost: Cost) -> Figures:
 def _program_assumptions(facts: RunFacts) -> tuple[str, ...]:
     if facts.program.precision.is_float:
         return ()
-    nodes = [n for n in facts.program.graph.nodes if not shares_encoding(n)]
+    nodes = [n for n in facts.program.graph.nodes if not is_view(n)]
     floating = [n.name for n in nodes if arithmetic(n) == "float"]
     if not floating:
         return ()
@@ -256,8 +254,9 @@ def _provenance(facts: RunFacts) -> Figures:
             "graph": graph_hash(facts.workload.graph),
             "weights": None if facts.weights is None else weights_hash(facts.weights),
             "hardware": facts.machine.content_hash(),
+            "precision": facts.program.precision.content_hash,
         },
-        "libraries": {"python": platform.python_version(), "numpy": np.__version__},
+        "libraries": {"python": platform.python_version(), **{name: _version(name) for name in ("numpy", "numba")}},
     }
 
 

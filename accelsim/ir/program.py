@@ -105,6 +105,3 @@ def arithmetic(node: Node) -> Arithmetic:
     if isinstance(node.op, get_args(Linear)):
         return "integer" if all(isinstance(a, ReLU) for a in node.epilogue) else "float"
     return "integer" if keeps_codes(node) else "float"
-
-
-shares_encoding = is_view

@@ -13,7 +13,7 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node
 from accelsim.ir.ops import Linear, Product
-from accelsim.ir.program import Program, shares_encoding, storage_roots
+from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions
@@ -80,7 +80,7 @@ def crossbar_schedule(
     graph, tensors = program.graph, storage_roots(program.graph)
     cut: list[tuple[Task, CrossbarLayer | None]] = []
     for node in graph.nodes:
-        if shares_encoding(node):
+        if is_view(node):
             continue
         layer = _layer(program, node, machine, batch)
         if isinstance(layer, NoFormat):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import get_args
 
+from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.formats.text import NumberFormat
 from accelsim.hardware.architecture import Architecture
@@ -15,7 +16,7 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node
 from accelsim.ir.ops import ChannelAffine, Dense, Linear
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import Program, shares_encoding, storage_roots
+from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
@@ -60,7 +61,7 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
     steps: list[Task] = []
     assumptions: list[str] = []
     for node in graph.nodes:
-        if shares_encoding(node):
+        if is_view(node):
             continue
         if not isinstance(node.op, get_args(Linear)):
             steps.append(task_of(program, node, tensors))
@@ -126,7 +127,10 @@ def weight_bytes(program: Program, node: Node) -> int:
 
 
 def constant_bytes(program: Program, node: Node) -> int:
-    """Bytes per layer that are not weights: per channel a bias as wide as the accumulator and the requantization."""
+    """Bytes per layer that are not weights: per channel a bias as wide as the accumulator and the requantization.
+
+    Between fixed-point formats requantization is one wired shift and takes no bytes.
+    """
     if isinstance(node.op, ChannelAffine):
         return 8 * node.op.channels  # scale and shift as 32-bit words
     layer = program.linear.get(node.name)
@@ -136,4 +140,6 @@ def constant_bytes(program: Program, node: Node) -> int:
     channels = node.op.out_features if isinstance(node.op, Dense) else node.op.out_channels
     if layer.accumulator is None:
         return 4 * channels if "bias" in parameter_shapes(node.op) else 0
-    return channels * (-(-layer.accumulator.bits // 8) + CONSTANT_BYTES)
+    formats = (layer.weights, *(program.encodings[name].format for name in (node.inputs[0], node.name)))
+    shifts = all(isinstance(format, FixedPoint) for format in formats)  # wired, not stored
+    return channels * (-(-layer.accumulator.bits // 8) + (0 if shifts else CONSTANT_BYTES))
