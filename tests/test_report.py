@@ -40,10 +40,10 @@ def test_the_contract_of_the_document(report):
     assert set(document["totals"]) == TOTALS
     assert set(document["offchip_bytes_by_operand"]) == {"weights", "inputs", "outputs", "partial_sums"}
     assert {"used", "available", "fits", "limited_by"} <= set(document["resources"])
-    assert set(document["quality"]) == {"psnr_db", "psnr_db_mean", "max_abs_error", "fid_resnet20_cifar10"}
+    assert set(document["quality"]) == {"psnr_db", "psnr_db_mean", "ssim", "max_abs_error", "fid_resnet20_cifar10"}
     assert all(set(row) >= ROW for row in document["layers"])
     hashes = document["provenance"]["hashes"]
-    assert all(len(hashes[what]) == 64 for what in ("graph", "weights", "hardware"))
+    assert all(len(hashes[what]) == 64 for what in ("graph", "weights", "hardware", "precision"))
     assert document["provenance"]["seed"] == 0 and document["provenance"]["precision"].startswith("weights=int8")
 
 

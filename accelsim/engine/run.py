@@ -82,8 +82,8 @@ def _run_float(
             observe(node.name, result)
             for name in dead.get(node.name, ()):
                 del values[name]
-        for name in graph.outputs:
-            collected[name].append(values[name])
+        for name, parts in collected.items():
+            parts.append(values[name])
         on_batch(len(next(iter(piece.values()))))
     return {name: np.concatenate(parts) for name, parts in collected.items()}
 
