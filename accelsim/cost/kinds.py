@@ -110,7 +110,9 @@ def _(machine: SpatialArchitecture, made: Schedule) -> tuple[str, ...]:
 
 @kind_assumptions.register
 def _(machine: CpuArchitecture, made: Schedule) -> tuple[str, ...]:
+    power = machine.static_power_w
     sentences = [
+        f"{machine.name}: static energy is {power} W over the latency" + (f": {power.source}" if power.source else ""),
         f"{machine.name}: caches are treated as buffers that software fills in whole lines; misses by conflict or "
         "replacement are not modelled, so traffic is a lower bound",
         f"{machine.name}: energy of a MAC is that of a busy core over the MACs that it completes, instructions and "

@@ -216,7 +216,9 @@ class Architecture(Machine):
     @property
     def summary(self) -> str:
         """Kind, array, memories on the chip and formats."""
-        chip = " + ".join(f"{m.name} {m.size_bits / 8 / 1024:,.0f} KiB" for m in self.memories if not m.off_chip)
+        shared = " + ".join(f"{m.name} {_size(m)}" for m in self.shared_memories if not m.off_chip)
+        own = " + ".join(f"{m.name} {_size(m)}" for m in self.memories[len(self.shared_memories) :])
+        chip = f"{shared}, in each {own}" if own else shared
         pes = f"{self.array.rows}x{self.array.cols} PEs at {self.clock_mhz} MHz"
         return f"{self.kind}, {pes}, {chip}; {', '.join(self.formats)}"
 
@@ -257,6 +259,11 @@ class FpgaArchitecture(Architecture):
 
     kind: Literal["fpga"]
     fpga: Fpga
+
+
+def _size(memory: Memory) -> str:
+    size = memory.size_bits / 8
+    return f"{size / 1024:,.0f} KiB" if size >= 1024 else f"{size:,.0f} B"
 
 
 def _given(*candidates: Quantity | None) -> Quantity:
