@@ -4,7 +4,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from accelsim.errors import AccelsimError, LocatedErrors, Problem
+from accelsim.frontend.random_weights import random_weights
 from accelsim.ir.graph import Graph, Weights, check_weights
 from accelsim.ir.store import load_graph, load_weights
 from accelsim.shared import find_shared
@@ -20,6 +21,8 @@ from accelsim.yaml_file import load_yaml
 
 Array = NDArray[Any]
 CALIBRATION_IMAGES = 512
+RANDOM = "random"
+"""In the place of a weight file: drawn by seed, never stored."""
 
 
 class _Frozen(BaseModel):
@@ -65,17 +68,24 @@ class Workload:
     output_range: tuple[float, float] = (-1.0, 1.0)
     metrics: tuple[str, ...] = ()
     source: str = ""
+    repeated: Mapping[str, Array] = field(default_factory=dict)
+    """Inputs `[*shape]` that are the same for every sample: integers that index no table."""
 
     def draw_inputs(self, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
         """`count` float32 samples of every input, `[count, ...]`, from the seed and the input's name alone.
 
+        Integer inputs are uniform over the rows of the tables that they index.
         A longer draw begins with the shorter one, so more images never change the first ones.
         """
         inputs = {}
         for value in self.graph.inputs:
             generator = np.random.Generator(np.random.PCG64([seed, zlib.crc32(value.name.encode())]))
             shape = (count, *value.shape)
-            if self.draws.get(value.name, "normal") == "uniform":
+            if value.name in self.repeated:
+                inputs[value.name] = np.broadcast_to(self.repeated[value.name], shape).astype(np.float32)
+            elif value.classes:
+                inputs[value.name] = generator.integers(0, value.classes, shape).astype(np.float32)
+            elif self.draws.get(value.name, "normal") == "uniform":
                 inputs[value.name] = generator.random(shape, np.float32) * 2 - 1
             else:
                 inputs[value.name] = generator.standard_normal(shape, np.float32)
@@ -111,7 +121,7 @@ def read_workload(path: Path) -> Workload:
     return Workload(
         described.name,
         graph,
-        lambda: checked_weights(graph, weights),
+        lambda: random_weights(graph) if described.weights == RANDOM else checked_weights(graph, weights),
         draws,
         described.output.range,
         described.metrics,
@@ -165,7 +175,13 @@ def workload_of_module(module: Any, example_inputs: Any, output_range: tuple[flo
     with _quiet_torch():
         graph, weights = lower_module(module, tensors, name)
     check_weights(graph, weights, name)
-    return Workload(name, graph, lambda: weights, {}, output_range, source=name)
+    given = dict(zip(graph.inputs, tensors, strict=False))  # noise drawn inside comes after the given ones
+    repeated = {
+        value.name: tensor[0].numpy()
+        for value, tensor in given.items()
+        if not value.classes and not tensor.dtype.is_floating_point and len(tensor)
+    }
+    return Workload(name, graph, lambda: weights, {}, output_range, source=name, repeated=repeated)
 
 
 def _tensor(name: str, index: int, example: Any) -> Any:

@@ -4,28 +4,24 @@ from dataclasses import replace
 from typing import get_args
 
 from accelsim.ir.graph import Graph, Node
-from accelsim.ir.ops import Activation, Add, ChannelAffine, GlobalAveragePool, Linear
-from accelsim.passes.rewrite import maker, merge, sole_reader
+from accelsim.ir.ops import Activation, Constant, MaxPool, OneHot, ReLU, View
+from accelsim.passes.rewrite import sole_reader
 
-CARRIERS = (*get_args(Linear), Add, ChannelAffine, GlobalAveragePool)
+ALONE = (*get_args(View), ReLU, MaxPool, OneHot, Constant)
+"""Operators that nothing rides on: they are no step, or keep the codes of their input, or are no sum at all."""
 
 
 def fuse_activation(graph: Graph) -> Graph:
     """Fuse every activation that can be."""
-    while True:
-        pair = next((p for node in graph.nodes if (p := _pair(graph, node)) is not None), None)
-        if pair is None:
-            return graph
-        carrier, activation = pair
-        assert isinstance(activation.op, Activation)
-        riding = (*carrier.epilogue, activation.op, *activation.epilogue)
-        graph = merge(graph, replace(carrier, epilogue=riding), activation)
-
-
-def _pair(graph: Graph, node: Node) -> tuple[Node, Node] | None:
-    if not isinstance(node.op, get_args(Activation)):
-        return None
-    carrier = maker(graph, node.inputs[0])
-    if carrier is None or not isinstance(carrier.op, CARRIERS) or sole_reader(graph, carrier.name) is None:
-        return None
-    return carrier, node
+    made: dict[str, Node] = {}
+    stands_for: dict[str, str] = {}
+    for node in graph.nodes:
+        inputs = tuple(stands_for.get(value, value) for value in node.inputs)
+        carrier = made.get(inputs[0])
+        alone = carrier is None or isinstance(carrier.op, ALONE) or sole_reader(graph, node.inputs[0]) is None
+        if carrier is None or alone or not isinstance(node.op, Activation):
+            made[node.name] = replace(node, inputs=inputs)
+            continue
+        made[carrier.name] = replace(carrier, epilogue=(*carrier.epilogue, node.op, *node.epilogue))
+        stands_for[node.name] = carrier.name
+    return graph.with_nodes(tuple(made.values()), tuple(stands_for.get(name, name) for name in graph.outputs))

@@ -4,8 +4,10 @@ from accelsim.ir.graph import Graph, Weights
 from accelsim.passes.fold_batchnorm import fold_batchnorm
 from accelsim.passes.fold_crop import fold_crop
 from accelsim.passes.fuse_activation import fuse_activation
+from accelsim.passes.gather_norm import gather_norm
 
 PASSES = {
+    "gather-norm": "norms written out as arithmetic become one operator",
     "fold-crop": "slices after transposed convolutions and zero pads before convolutions join them",
     "fold-batchnorm": "batch norms join the multiplying layer beside them where that is exact",
     "fuse-activation": "activations ride on the operator before them",
@@ -18,6 +20,6 @@ PASSES = {
 
 
 def normalise(graph: Graph, weights: Weights | None) -> tuple[Graph, Weights | None]:
-    """Crops and pads, then batch norms, then crops that those freed, then activations."""
-    graph, weights = fold_batchnorm(fold_crop(graph), weights)
+    """Norms, crops and pads, then batch norms, then crops that those freed, then activations."""
+    graph, weights = fold_batchnorm(fold_crop(gather_norm(graph)), weights)
     return fuse_activation(fold_crop(graph)), weights

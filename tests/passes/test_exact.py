@@ -21,6 +21,7 @@ from accelsim.ir.text import graph_text
 from accelsim.passes.fold_batchnorm import fold_batchnorm
 from accelsim.passes.fold_crop import fold_crop
 from accelsim.passes.fuse_activation import fuse_activation
+from accelsim.passes.gather_norm import gather_norm
 from accelsim.passes.normalise import normalise
 
 IMAGE = Input("x", (4, 6, 5))
@@ -218,6 +219,16 @@ def test_a_crop_takes_the_rows_it_says(start: int, stop: int) -> None:
         (chain(CONV, ops.ReLU(), outputs=("conv2d0",)), ["Conv2d", "ReLU"]),
         (chain(CONV, ops.ReLU(), ops.Tanh(), outputs=("relu1",)), ["Conv2d -> ReLU", "Tanh"]),
         (chain(ops.ReLU(), ops.Tanh()), ["ReLU", "Tanh"]),
+        (chain(ops.InstanceNorm(4, 1e-5, True), ops.ReLU()), ["InstanceNorm -> ReLU"]),
+        (
+            chain(ops.Reduce("var", (1, 2), True), ops.ScaleShift(1.0, 0.5), ops.Power(-0.5)),
+            ["Reduce -> ScaleShift scale=1.0 shift=0.5 -> Power exponent=-0.5"],
+        ),
+        (chain(ops.Exp(), ops.Abs(), ops.ReLU()), ["Exp -> Abs -> ReLU"]),
+        (
+            chain(ops.MaxPool((2, 2), (2, 2), (1, 1), (0, 0, 0, 0)), ops.Tanh()),
+            ["MaxPool", "Tanh"],
+        ),
         (chain(CONV, ops.Permute((0, 1, 2)), ops.ReLU()), ["Conv2d", "Permute", "ReLU"]),
     ],
     ids=lambda value: " ".join(structure(value)) if isinstance(value, Graph) else None,
@@ -230,6 +241,83 @@ def test_activations_fuse(graph: Graph, expected: list[str]) -> None:
     shown = [" -> ".join([text.split(" ")[0], *text.split(" -> ")[1:]]) for text in found]
     assert shown == expected
     assert_exact(graph, weights, after, weights)
+
+
+SQUARE_MEAN = (ops.Power(2.0), ops.Reduce("mean", (0,), True), ops.ScaleShift(1.0, 1e-3), ops.Power(-0.5))
+
+
+def written_out(*steps: ops.Op, last: tuple[str, str], op: ops.Op, centred: bool = False) -> Graph:
+    """x through the steps, and `op` on two values by name; `c` is x minus its mean over the image."""
+    nodes = list(chain(*steps).nodes)
+    nodes = [Node(f"s{i}", n.op, (f"s{i - 1}" if i else "x",)) for i, n in enumerate(nodes)]
+    mean = Node("m", ops.Reduce("mean", (1, 2), True), ("x",))
+    nodes += [mean, Node("c", ops.Sub(), ("x", "m"))] if centred else []
+    return Graph("g", (IMAGE,), (*nodes, Node("y", op, last)), ("y",))
+
+
+SPREAD = ops.Reduce("var", (1, 2), True)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        (written_out(*SQUARE_MEAN, last=("x", "s3"), op=ops.Mul()), ["RMSNorm"]),
+        (written_out(*SQUARE_MEAN, last=("s3", "x"), op=ops.Mul()), ["RMSNorm"]),
+        (written_out(*SQUARE_MEAN[:3], ops.Power(0.5), last=("x", "s3"), op=ops.Div()), ["RMSNorm"]),
+        (
+            written_out(
+                SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("c", "s2"), op=ops.Mul(), centred=True
+            ),
+            ["InstanceNorm"],
+        ),
+        (
+            written_out(
+                SPREAD,
+                ops.ScaleShift(1.5, 0.0),
+                ops.ScaleShift(1.0, 0.1),
+                ops.Power(0.5),
+                last=("c", "s3"),
+                op=ops.Div(),
+                centred=True,
+            ),
+            ["InstanceNorm"],
+        ),
+    ],
+)
+def test_norms_written_out_are_gathered(graph: Graph, expected: list[str]) -> None:
+    after = gather_norm(graph)
+    assert structure(after) == expected
+    assert_exact(graph, {}, after, {})
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        written_out(*SQUARE_MEAN, last=("s3", "s3"), op=ops.Mul()),
+        written_out(*SQUARE_MEAN, last=("x", "s3"), op=ops.Div()),
+        written_out(ops.Abs(), *SQUARE_MEAN[1:], last=("x", "s3"), op=ops.Mul()),
+        written_out(*SQUARE_MEAN[:2], ops.Power(-0.5), last=("x", "s2"), op=ops.Mul()),
+        written_out(SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("x", "s2"), op=ops.Mul(), centred=True),
+        written_out(
+            ops.Reduce("var", (1,), True),
+            ops.ScaleShift(1.0, 0.1),
+            ops.Power(-0.5),
+            last=("c", "s2"),
+            op=ops.Mul(),
+            centred=True,
+        ),
+    ],
+)
+def test_what_is_no_norm_stays_as_it_is(graph: Graph) -> None:
+    assert gather_norm(graph) == graph
+
+
+def test_a_root_that_something_else_reads_stays() -> None:
+    graph = written_out(*SQUARE_MEAN, last=("x", "s3"), op=ops.Mul())
+    graph = graph.with_nodes(graph.nodes, ("y", "s3"))
+    after = gather_norm(graph)
+    assert structure(after) == ["Power", "Reduce", "ScaleShift", "Power", "RMSNorm"]
+    assert_exact(graph, {}, after, {})
 
 
 def test_the_whole_text_of_a_small_generator() -> None:
