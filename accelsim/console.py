@@ -75,15 +75,28 @@ def summary(report: Report) -> list[str]:
     return lines
 
 
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """(factor, name) of the SI unit in which a value reads best: 3.4e-4 J is 340 uJ."""
+    size, prefix = next((p for p in _PREFIXES if abs(value) >= p[0]), _PREFIXES[-1])
+    return 1 / size, prefix + unit
+
+
 def _cost_lines(report: Report) -> list[str]:
     t, steady = report.totals, report.per_image_steady
-    parts = ", ".join(f"{name} {joule * 1e6:.2f}" for name, joule in report.energy_by_component_j.items())
+    joule, energy = _scale(t["energy_j"], "J")
+    second, time = _scale(t["latency_s"], "s")
+    parts = {name: part for name, part in report.energy_by_component_j.items() if part}
+    shown = ", ".join(f"{name} {part * joule:,.2f}" for name, part in parts.items())
     return [
         f"  batch of {t['batch']:<4} {t['offchip_bytes']:,} bytes off chip (weights loaded once), "
-        f"{t['latency_s'] * 1e6:,.1f} us, {_number(t['images_per_s'], 1, ',.0f')} images/s",
-        f"  energy        {t['energy_j'] * 1e6:,.2f} uJ ({t['energy_j_low'] * 1e6:,.4g} to "
-        f"{t['energy_j_high'] * 1e6:,.4g}): {parts}",
-        f"  steady state  {steady['offchip_bytes']:,.0f} bytes off chip, {steady['energy_j'] * 1e6:,.2f} uJ an image",
+        f"{t['latency_s'] * second:,.1f} {time}, {_number(t['images_per_s'], 1, ',.4g')} images/s",
+        f"  energy        {t['energy_j'] * joule:,.2f} {energy} ({t['energy_j_low'] * joule:,.4g} to "
+        f"{t['energy_j_high'] * joule:,.4g}): {shown}",
+        f"  steady state  {steady['offchip_bytes']:,.0f} bytes off chip, {steady['energy_j'] * joule:,.2f} {energy} "
+        "an image",
         *_resource_lines(report),
     ]
 
