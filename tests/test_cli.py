@@ -72,8 +72,8 @@ Run = Callable[..., SimpleNamespace]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """`run("list", "hardware")` -> status, stdout, stderr; in a folder with modules.py."""
-    (tmp_path / "modules.py").write_text(MODULES)
+    """`run("list", "hardware")` -> status, stdout, stderr; in a folder with my_nets.py."""
+    (tmp_path / "my_nets.py").write_text(MODULES)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -190,7 +190,7 @@ def test_float32_prints_why_it_has_no_cost(run):
 
 @pytest.mark.parametrize(("name", "shape", "image"), [("Net", "1x16", True), ("mlp", "1x12", False)])
 def test_a_module_straight_from_its_file(run, tmp_path, name, shape, image):
-    words = ("modules.py:" + name, "--on", "zcu104", "--input", shape)
+    words = ("my_nets.py:" + name, "--on", "zcu104", "--input", shape)
     answer = run("simulate", *words, "--images", "4", "--out", tmp_path / "out", "--json")
     assert answer.status == 0 and answer.err == ""
     simulated = json.loads(answer.out)
@@ -201,12 +201,12 @@ def test_a_module_straight_from_its_file(run, tmp_path, name, shape, image):
 
 
 def test_a_module_lowered_then_simulated(run, tmp_path):
-    lowered = run("lower", "modules.py:Net", "--input", "1x16", "--out", tmp_path / "low")
+    lowered = run("lower", "my_nets.py:Net", "--input", "1x16", "--out", tmp_path / "low")
     assert lowered.status == 0 and "ConvTranspose2d" in lowered.out
     stored = tmp_path / "low" / "Net.json"
     assert stored.exists() and stored.with_suffix(".safetensors").exists()
     assert run("check", stored).status == 0
-    direct = run("simulate", "modules.py:Net", "--input", "1x16", "--on", "zcu104", "--images", "6", "--json")
+    direct = run("simulate", "my_nets.py:Net", "--input", "1x16", "--on", "zcu104", "--images", "6", "--json")
     read = run("simulate", stored, "--on", "zcu104", "--images", "6", "--json")
     one, two = json.loads(direct.out), json.loads(read.out)
     for key in ("totals", "quality", "layers", "memory_plan"):
@@ -215,7 +215,7 @@ def test_a_module_lowered_then_simulated(run, tmp_path):
 
 
 def test_a_module_by_its_import_path(run):
-    answer = run("estimate", "modules:mlp", "--on", "zcu104", "--input", "1x12", "--json")
+    answer = run("estimate", "my_nets:mlp", "--on", "zcu104", "--input", "1x12", "--json")
     assert json.loads(answer.out)["totals"]["macs_scatter"] == 12 * 20 + 20 * 5
 
 
@@ -230,26 +230,26 @@ REFUSALS = {
         ("dcgan32", "--precision", "wights=int4,activations=int8"),
         "unknown part 'wights' (did you mean 'weights'",
     ),
-    "no input": (("modules.py:Net",), "modules.py:Net: a module needs its input shapes"),
-    "bad shape": (("modules.py:Net", "--input", "1xa"), "--input 1xa: expected sizes joined by x"),
-    "negative": (("modules.py:Net", "--input", "1x-16"), "--input 1x-16: expected sizes joined by x"),
-    "zero": (("modules.py:Net", "--input", "1x0"), "--input 1x0: expected sizes joined by x"),
-    "other digits": (("modules.py:Net", "--input", "1x\N{SUPERSCRIPT TWO}"), "expected sizes joined by x"),
-    "endless": (("modules.py:Net", "--input", "1x" + "9" * 5000), "expected sizes joined by x"),
-    "huge": (("modules.py:Net", "--input", "1x99999999999"), "one sample has 99,999,999,999 elements, expected"),
-    "wrong shape": (("modules.py:Net", "--input", "1x17"), "Net: torch.export refuses this module: "),
-    "two inputs": (("modules.py:Net", "--input", "1x16", "--input", "1x16"), "Net: torch.export refuses this module: "),
+    "no input": (("my_nets.py:Net",), "my_nets.py:Net: a module needs its input shapes"),
+    "bad shape": (("my_nets.py:Net", "--input", "1xa"), "--input 1xa: expected sizes joined by x"),
+    "negative": (("my_nets.py:Net", "--input", "1x-16"), "--input 1x-16: expected sizes joined by x"),
+    "zero": (("my_nets.py:Net", "--input", "1x0"), "--input 1x0: expected sizes joined by x"),
+    "other digits": (("my_nets.py:Net", "--input", "1x\N{SUPERSCRIPT TWO}"), "expected sizes joined by x"),
+    "endless": (("my_nets.py:Net", "--input", "1x" + "9" * 5000), "expected sizes joined by x"),
+    "huge": (("my_nets.py:Net", "--input", "1x99999999999"), "one sample has 99,999,999,999 elements, expected"),
+    "wrong shape": (("my_nets.py:Net", "--input", "1x17"), "Net: torch.export refuses this module: "),
+    "two inputs": (("my_nets.py:Net", "--input", "1x16", "--input", "1x16"), "Net: torch.export refuses this module: "),
     "needless input": (("dcgan32", "--input", "1x100"), "--input: dcgan32 states its own input shapes"),
-    "class": (("modules.py:Nett", "--input", "1x16"), "modules.py has no 'Nett' (did you mean 'Net'?)"),
+    "class": (("my_nets.py:Nett", "--input", "1x16"), "my_nets.py has no 'Nett' (did you mean 'Net'?)"),
     "file": (("module.py:Net", "--input", "1x16"), "module.py: no such file"),
     "package": (("no.such.thing:Net", "--input", "1x16"), "no.such.thing: importing it failed: ModuleNotFoundError"),
-    "arguments": (("modules.py:Needs", "--input", "1x16"), "modules.py:Needs: calling it without arguments failed"),
-    "no module": (("modules.py:three", "--input", "1x16"), "modules.py:three: expected a torch.nn.Module, got int"),
+    "arguments": (("my_nets.py:Needs", "--input", "1x16"), "my_nets.py:Needs: calling it without arguments failed"),
+    "no module": (("my_nets.py:three", "--input", "1x16"), "my_nets.py:three: expected a torch.nn.Module, got int"),
     "operator": (
-        ("modules.py:Sums", "--input", "1x16"),
+        ("my_nets.py:Sums", "--input", "1x16"),
         "module (Sums): operator aten.cumsum.default is not supported",
     ),
-    "nan": (("modules.py:Broken", "--input", "1x4"), "Broken: tensor 'fc.weight' holds nan at [0, 0]"),
+    "nan": (("my_nets.py:Broken", "--input", "1x4"), "Broken: tensor 'fc.weight' holds nan at [0, 0]"),
     "folder": ((".",), "no workload '.'"),
 }
 
@@ -360,19 +360,19 @@ def test_check_goes_through_all_files(run, tmp_path):
     (tmp_path / "empty.yaml").write_text("")
     (tmp_path / "odd.yaml").write_text("schema: accelsim/hardwear/1\n")
     (tmp_path / "graph.json").write_text("{")
-    answer = run("check", "empty.yaml", "none.yaml", "odd.yaml", "graph.json", "modules.py", ZCU104)
+    answer = run("check", "empty.yaml", "none.yaml", "odd.yaml", "graph.json", "my_nets.py", ZCU104)
     assert answer.status == 2 and answer.out.count("\n") == 1 and "the machine zcu104" in answer.out
     found = answer.err.splitlines()
     assert len(found) == 5 and "Traceback" not in answer.err
     assert found[0].startswith("empty.yaml:1: ") and found[1].startswith("none.yaml: cannot be read: ")
     assert found[2].startswith("odd.yaml:1: schema: 'accelsim/hardwear/1'") and "did you mean" in found[2]
     assert found[3].startswith("graph.json: not a JSON file") and found[4].startswith(
-        "modules.py: expected a YAML file"
+        "my_nets.py: expected a YAML file"
     )
 
 
 @pytest.mark.parametrize(
-    "words", [("estimate", "dcgan32", "--on", "zcu104"), ("lower", "modules.py:mlp", "--input", "1x12")]
+    "words", [("estimate", "dcgan32", "--on", "zcu104"), ("lower", "my_nets.py:mlp", "--input", "1x12")]
 )
 def test_out_must_be_a_folder(run, tmp_path, words):
     (tmp_path / "taken").write_text("mine")

@@ -27,11 +27,11 @@ from accelsim.training.ema import Ema
 class AdversarialRecipe:
     """Options of a run; they are stored in the checkpoint and a resumed run must agree with them."""
 
-    epochs: int = 36
+    epochs: int = 30
     batch: int = 128
     learning_rate: float = 2e-4
-    decay_from: float = 0.5
-    """Share of the run after which the learning rate falls linearly to a twentieth."""
+    decay_from: float = 1.0
+    """Share of the run after which the learning rate falls linearly, to a twentieth at least; 1: it stays."""
     beta1: float = 0.5
     beta2: float = 0.999
     smoothing: float = 0.9
@@ -43,8 +43,9 @@ class AdversarialRecipe:
     def rate(self, epoch: int) -> float:
         """Learning rate of an epoch (counted from 1)."""
         progress = (epoch - 1) / max(self.epochs, 1)
-        left = min(1.0, (1 - progress) / (1 - self.decay_from))
-        return self.learning_rate * max(left, 0.05)
+        if progress <= self.decay_from:
+            return self.learning_rate
+        return self.learning_rate * max((1 - progress) / (1 - self.decay_from), 0.05)
 
 
 @dataclass(frozen=True)
