@@ -279,7 +279,7 @@ def train(
     workload: Annotated[str, typer.Argument(help="dcgan32 or resnet20_cifar10")],
     data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10 in its binary version.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; an interrupted run goes on from there.")],
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 30,
+    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 36,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
 ) -> None:

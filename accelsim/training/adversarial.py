@@ -27,10 +27,10 @@ from accelsim.training.ema import Ema
 class AdversarialRecipe:
     """Options of a run; they are stored in the checkpoint and a resumed run must agree with them."""
 
-    epochs: int = 30
+    epochs: int = 36
     batch: int = 128
     learning_rate: float = 2e-4
-    decay_from: float = 1.0
+    decay_from: float = 0.5
     """Share of the run after which the learning rate falls linearly, to a twentieth at least; 1: it stays."""
     beta1: float = 0.5
     beta2: float = 0.999
