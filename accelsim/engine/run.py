@@ -1,6 +1,7 @@
 """Run a graph in float32, or a program in its integers, batch by batch."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from math import prod
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,7 +12,7 @@ from accelsim.engine.linear_kernel import Array, LinearKernel, affine_of, channe
 from accelsim.engine.reference import ReferenceKernel
 from accelsim.formats.quantize import along, dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Linear, Op, ReLU, ZeroPad
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Linear, Op, ReLU, ZeroPad
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, keeps_codes
 
@@ -24,6 +25,26 @@ def batches(inputs: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]
     total = len(next(iter(inputs.values())))
     for start in range(0, max(total, 1), size):
         yield {name: values[start : start + size] for name, values in inputs.items()}
+
+
+ELEMENTS = 1 << 26
+"""Of the largest array that a batch may need: 256 MB in float32."""
+
+
+def _fitting(graph: Graph, most: int) -> int:
+    """Samples of a batch that keep every array within `ELEMENTS`, as far as one sample does."""
+    return max(1, min(most, ELEMENTS // max(_width(graph, node) for node in graph.nodes) if graph.nodes else most))
+
+
+def _width(graph: Graph, node: Node) -> int:
+    """Elements of the widest array of one operator for one sample: its result, or the patches of a convolution."""
+    made = prod(graph.shapes[node.name])
+    if isinstance(node.op, Conv2d):
+        return max(made, made // node.op.out_channels * node.op.in_channels * prod(node.op.kernel))
+    if isinstance(node.op, ConvTranspose2d):
+        read = prod(graph.shapes[node.inputs[0]][1:])
+        return max(made, read * node.op.out_channels * prod(node.op.kernel))
+    return made
 
 
 def _last_reads(graph: Graph, kept: Collection[str]) -> dict[str, list[str]]:
@@ -44,19 +65,20 @@ def run_float(
     graph: Graph,
     weights: Weights,
     inputs: Mapping[str, Array],
-    batch: int = 32,
+    batch: int | None = None,
     observe: Observe = lambda name, value: None,
     on_batch: Callable[[int], None] = lambda done: None,
     threads: int = 1,
 ) -> dict[str, NDArray[np.float32]]:
     """Outputs `[N, ...]` in float32 by name. `observe(name, value)` sees every value of every batch.
 
+    Without a `batch` it is 32, less where the patches of the widest convolution would not fit in memory.
     `threads` of the BLAS: its matrices are small here, and a second thread often costs more than it brings.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads, user_api="blas"):
-        return _run_float(graph, weights, inputs, batch, observe, on_batch)
+        return _run_float(graph, weights, inputs, batch or _fitting(graph, 32), observe, on_batch)
 
 
 def _run_float(
@@ -91,7 +113,7 @@ def _run_float(
 def run_program(
     program: Program,
     inputs: Mapping[str, Array],
-    batch: int = 64,
+    batch: int | None = None,
     kernels: Kernels = "fast",
     threads: int = 1,
     keep: Collection[str] = (),
@@ -105,7 +127,7 @@ def run_program(
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
     dead = _last_reads(program.graph, wanted)
-    for piece in batches(inputs, batch):
+    for piece in batches(inputs, batch or _fitting(program.graph, 64)):
         values: dict[str, Array] = {}
         for name, x in piece.items():
             format, scaling = affine_of(program.encodings[name])

@@ -12,7 +12,7 @@ from math import sqrt
 
 from accelsim.ir.graph import Graph, Node
 from accelsim.ir.ops import Div, InstanceNorm, Mul, Power, Reduce, RMSNorm, ScaleShift, Shape, Sub
-from accelsim.passes.rewrite import maker, swap
+from accelsim.passes.rewrite import maker, swap, without_unread
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def gather_norm(graph: Graph) -> Graph:
     for node in graph.nodes:
         for replacement in _gathered(graph, node):
             graph, found = swap(graph, replacement), True
-    return _without_unread(graph) if found else graph
+    return without_unread(graph) if found else graph
 
 
 def _gathered(graph: Graph, node: Node) -> list[Node]:
@@ -90,13 +90,3 @@ def _root(graph: Graph, value: str, exponent: float) -> _Root | None:
             return None
         of = square.inputs[0]
     return _Root(of, node.op.kind, node.op.axes, scale, eps)
-
-
-def _without_unread(graph: Graph) -> Graph:
-    """The graph without the nodes that lead to no output."""
-    wanted, kept = set(graph.outputs), []
-    for node in reversed(graph.nodes):
-        if node.name in wanted:
-            kept.append(node)
-            wanted.update(node.inputs)
-    return graph.with_nodes(tuple(reversed(kept)))

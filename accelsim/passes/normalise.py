@@ -5,8 +5,10 @@ from accelsim.passes.fold_batchnorm import fold_batchnorm
 from accelsim.passes.fold_crop import fold_crop
 from accelsim.passes.fuse_activation import fuse_activation
 from accelsim.passes.gather_norm import gather_norm
+from accelsim.passes.hoist_modulation import hoist_modulation
 
 PASSES = {
+    "hoist-modulation": "styles leave the weights of a convolution for what goes into it and comes out",
     "gather-norm": "norms written out as arithmetic become one operator",
     "fold-crop": "slices after transposed convolutions and zero pads before convolutions join them",
     "fold-batchnorm": "batch norms join the multiplying layer beside them where that is exact",
@@ -20,6 +22,7 @@ PASSES = {
 
 
 def normalise(graph: Graph, weights: Weights | None) -> tuple[Graph, Weights | None]:
-    """Norms, crops and pads, then batch norms, then crops that those freed, then activations."""
+    """Styles, norms, crops and pads, then batch norms, then crops that those freed, then activations."""
+    graph, weights = hoist_modulation(graph, weights)
     graph, weights = fold_batchnorm(fold_crop(gather_norm(graph)), weights)
     return fuse_activation(fold_crop(graph)), weights

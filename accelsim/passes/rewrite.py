@@ -34,3 +34,20 @@ def merge(graph: Graph, into: Node, gone: Node) -> Graph:
 def swap(graph: Graph, node: Node) -> Graph:
     """The graph with the node of that name replaced."""
     return graph.with_nodes(tuple(node if n.name == node.name else n for n in graph.nodes))
+
+
+def put(graph: Graph, nodes: tuple[Node, ...]) -> Graph:
+    """The graph with these nodes in the place of the one that has the name of the last."""
+    return graph.with_nodes(
+        tuple(new for node in graph.nodes for new in (nodes if node.name == nodes[-1].name else (node,)))
+    )
+
+
+def without_unread(graph: Graph) -> Graph:
+    """The graph without the nodes that lead to no output."""
+    wanted, kept = set(graph.outputs), []
+    for node in reversed(graph.nodes):
+        if node.name in wanted:
+            kept.append(node)
+            wanted.update(node.inputs)
+    return graph.with_nodes(tuple(reversed(kept)))

@@ -4,6 +4,7 @@ Tolerance as in test_torch_export.py. In 16-bit integers each of the few steps l
 quotients and powers multiply that; 2 % of the range is far from what a wrong element or scale does.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from accelsim.engine.run import decode, run_float, run_program
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.torch_export import lower_module
 from accelsim.ir.graph import Graph, check_weights
+from accelsim.ir.ops import DynamicConv2d, DynamicConvTranspose2d
+from accelsim.ir.store import graph_json, load_graph, save_graph
 from accelsim.passes.calibrate import calibrate
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise
@@ -42,13 +45,15 @@ def results(module: nn.Module, inputs: list[Tensor]) -> list[Array]:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_lowered_equals_torch(name: str) -> None:
+def test_lowered_equals_torch(name: str, tmp_path: Path) -> None:
     make, specs = EVERY[name]
     torch.manual_seed(0)
     module = scrambled(make()).eval()
     graph, weights = lower_module(module, draw(specs, 2), "net")
     check_weights(graph, weights, name)
     assert [v.classes for v in graph.inputs] == [s.classes if isinstance(s, Labels) else 0 for s in specs]
+    save_graph(graph, tmp_path / "graph.json")
+    assert graph_json(load_graph(tmp_path / "graph.json")) == graph_json(graph)
     folded, tensors = normalise(graph, weights)
     assert tensors is not None and normalise(graph, None)[0] == folded
     for batch in (5, 1):
@@ -124,3 +129,13 @@ def test_outputs_with_the_batch_folded_come_apart(inner: tuple[int, ...], outer:
     (got,) = run_float(graph, weights, {graph.inputs[0].name: x}).values()
     assert got.shape == (4, *outer)
     np.testing.assert_allclose(got, x.reshape(4, *outer) + 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name.startswith("modulated")])
+def test_styles_leave_the_weights(name: str) -> None:
+    make, specs = EVERY[name]
+    graph, _ = lower_module(make(), draw(specs, 2), "net")
+    assert any(isinstance(node.op, DynamicConv2d | DynamicConvTranspose2d) for node in graph.nodes)
+    after, _ = normalise(graph, None)
+    assert not any(isinstance(node.op, DynamicConv2d | DynamicConvTranspose2d) for node in after.nodes)
+    assert max(np.prod(shape) for shape in after.shapes.values()) <= 5 * 13 * 17

@@ -33,7 +33,7 @@ def chain(*make: ops.Op) -> Handler:
 
 def scaled(lowering: Lowering, at: Call, value: str, scale: float, shift: float) -> str:
     """value * scale + shift; the value itself where that changes nothing."""
-    return value if (scale, shift) == (1, 0) else lowering.emit(at, ops.ScaleShift(scale, shift), [value])
+    return value if (scale, shift) == (1, 0) else lowering.emit(at, ops.ScaleShift(float(scale), float(shift)), [value])
 
 
 def _float(at: Call, index: int, name: str, default: float) -> float:
