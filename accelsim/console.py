@@ -19,7 +19,7 @@ _COLUMNS = {
     "latency\nus": "right",
     "array\nuse": "right",
     "bound\nby": "left",
-    "arithmetic": "left",
+    "arith-\nmetic": "left",
 }
 
 
