@@ -19,11 +19,11 @@ def lower_calls(lowering: Lowering, graph: Any) -> None:
         UnsupportedOperator: an operator that the layer IR lacks, or lacks in this use; names the module path.
     """
     for node in graph.nodes:
-        if node.op == "call_function" and _is_tensor(node.meta.get("val")):
+        if node.op == "call_function" and makes_tensors(node.meta.get("val")):
             _lower_call(lowering, node)
 
 
-def _is_tensor(made: Any) -> bool:
+def makes_tensors(made: Any) -> bool:
     """Whether an operator makes tensors; sizes and other numbers are known from the shapes."""
     return isinstance(made, Tensor) or (isinstance(made, list | tuple) and any(isinstance(m, Tensor) for m in made))
 

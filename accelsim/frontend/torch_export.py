@@ -17,7 +17,7 @@ from torch.export.graph_signature import InputKind, OutputKind
 
 from accelsim.errors import AccelsimError, UnsupportedOperator
 from accelsim.frontend.aten import LOWER, VIEWS
-from accelsim.frontend.calls import lower_calls
+from accelsim.frontend.calls import lower_calls, makes_tensors
 from accelsim.frontend.folding import is_constant
 from accelsim.frontend.lowering import Lowering
 from accelsim.frontend.memory import is_read_stale, writes_in_place
@@ -105,7 +105,7 @@ def _decomposed(exported: torch.export.ExportedProgram) -> torch.export.Exported
         known = {node for node in known if node.name not in exported.graph_signature.user_inputs}
         unknown, stale = set(), False
         for node in exported.graph.nodes:
-            if node.op != "call_function":
+            if node.op != "call_function" or not makes_tensors(node.meta.get("val")):
                 continue
             stale = stale or (writes_in_place(node) and is_read_stale(node, VIEWS))
             if is_constant(node, known):
