@@ -21,6 +21,8 @@ from accelsim.frontend.calls import lower_calls, makes_tensors
 from accelsim.frontend.folding import is_constant
 from accelsim.frontend.lowering import Lowering
 from accelsim.frontend.memory import is_read_stale, writes_in_place
+from accelsim.frontend.reachable import reachable
+from accelsim.frontend.untouched import untouched
 from accelsim.ir.graph import Graph
 
 BATCH = 2
@@ -28,6 +30,8 @@ ROUNDS = 5
 """Times that operators are decomposed at most; what one round makes, the next may decompose."""
 WHOLE = ("aten.conv3d.default", "aten.conv_transpose3d.input")
 """Operators refused under their own names: their parts would be no better."""
+UNTRACED = "found a fake tensor in the exported program constant's list"
+"""What torch.export says where `forward` reads `.data`; from the byte code (strict) it can follow that, but slowly."""
 
 
 def lower_module(
@@ -54,7 +58,7 @@ def lower_module(
     kinds = [spec.kind for spec in exported.graph_signature.output_specs]
     results = [r for r, kind in zip(_flat(output.args[0]), kinds, strict=True) if kind is OutputKind.USER_OUTPUT]
     outputs = tuple(_output(lowering, output, result) for result in results if result is not None)
-    return Graph(name, tuple(lowering.inputs), tuple(lowering.nodes), outputs), lowering.weights
+    return reachable(Graph(name, tuple(lowering.inputs), tuple(lowering.nodes), outputs), lowering.weights)
 
 
 def _output(lowering: Lowering, at: fx.Node, result: Any) -> str:
@@ -69,8 +73,6 @@ def _flat(results: Any) -> list[Any]:
 
 
 def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export.ExportedProgram:
-    modes = {part: part.training for part in module.modules()}
-    module.eval()
     examples = tuple(torch.cat([x, x])[:BATCH] if x.dim() else x for x in example_inputs)
     batch = torch.export.Dim("batch", min=1)
     # by tensor, because forward(*inputs) has no name for each
@@ -78,10 +80,10 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
     for example in examples:
         shapes[example] = {0: batch}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), untouched(module):
             warnings.simplefilter("ignore")
             dynamic = shapes.dynamic_shapes(module, examples)  # type: ignore[no-untyped-call]
-            return torch.export.export(module, examples, dynamic_shapes=dynamic)
+            return _traced(module, examples, dynamic)
     except Exception as error:  # torch.export raises many kinds for one meaning
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if first.startswith("Constraints violated"):
@@ -92,9 +94,15 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
             f"{type(module).__name__}: torch.export refuses this module: {first}",
             hint="its control flow depends on values; a graph has one way through" if steered else shown,
         ) from error
-    finally:
-        for part, training in modes.items():
-            part.training = training
+
+
+def _traced(module: nn.Module, examples: tuple[Tensor, ...], dynamic: Any) -> torch.export.ExportedProgram:
+    try:
+        return torch.export.export(module, examples, dynamic_shapes=dynamic)
+    except RuntimeError as error:
+        if UNTRACED not in str(error):
+            raise
+        return torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
 
 
 def _decomposed(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

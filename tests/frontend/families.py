@@ -160,6 +160,20 @@ REDUCTIONS: dict[str, Any] = {
         n=lambda: nn.InstanceNorm2d(4),
         f=lambda: nn.Linear(5, 8),
     ),
+    "adaptive instance norm by batch norm": of(
+        lambda m, x, w: F.batch_norm(
+            x.reshape(1, -1, 6, 8),
+            m.n.running_mean.repeat(x.size(0)),
+            m.n.running_var.repeat(x.size(0)),
+            m.f(w).view(-1),
+            w.reshape(-1),
+            training=True,
+        ).view(-1, *IMAGE),
+        IMAGE,
+        (4,),
+        n=lambda: nn.BatchNorm1d(4),
+        f=lambda: nn.Linear(4, 4),
+    ),
     "norm modules": of(
         lambda m, x: (m.a(x), m.b(x), m.c(x), m.d(x), m.e(x), m.f(x), m.g(x), m.h(x)),
         IMAGE,
@@ -203,6 +217,9 @@ SHAPES: dict[str, Any] = {
     "selections": of(
         lambda m, x: (x[:, [2, 0, 0]], x.index_select(2, torch.tensor([5, 1])), x.narrow(1, 1, 2), x[:, ::2, 1:-1]),
         IMAGE,
+    ),
+    "selections of several axes": of(
+        lambda m, x: (x[:, [2, 0], [1, -1]], x[:, :, [[0, 1], [2, 2]]], x[..., [[0], [1]], [3, 2, 3]]), IMAGE
     ),
     "new axes": of(lambda m, x: (x[:, None, :, None], x[..., None].squeeze(-1), x.unflatten(1, (2, 2))), (4, 3)),
     "pixel shuffle": of(lambda m, x: (F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2), F.channel_shuffle(x, 2)), IMAGE),
@@ -266,6 +283,7 @@ WINDOWS: dict[str, Any] = {
         ),
         (3, 9),
     ),
+    "windows as columns": of(lambda m, x: (F.unfold(x, 3, padding=1), F.unfold(x, 2, dilation=2, stride=2)), IMAGE),
     "resizing": of(
         lambda m, x: (
             F.interpolate(x, scale_factor=2),

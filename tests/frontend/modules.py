@@ -172,10 +172,15 @@ BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
         [(2, 4, 4)],
         "block.norm (RunningSum): operator aten.cumsum.default is not supported",
     ),
-    "unfold": (
-        lambda: Net(nn.Unfold(2)),
+    "indices with a gap between": (
+        lambda: Function(lambda m, x: x[:, [0, 1], :, [2, 0]]),
         [(2, 4, 4)],
-        "block.norm (Unfold): indexing by more than one vector of stored indices is not supported",
+        "indexing that is not by stored indices of dimensions that follow each other",
+    ),
+    "a mask of two dimensions": (
+        lambda: Function(lambda m, x: x[:, torch.eye(4) > 0]),
+        [(4, 4)],
+        "a mask of several dimensions",
     ),
     "batch norm without statistics": (
         lambda: Net(nn.BatchNorm2d(2, track_running_stats=False)),

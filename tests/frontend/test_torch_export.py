@@ -150,3 +150,44 @@ def test_lowering_twice_gives_the_same_graph() -> None:
     module = Function(lambda m, x: m.c(x) + x, c=nn.Linear(4, 4))
     first, second = (lower_module(module, [torch.zeros(n, 4)], "net") for n in (1, 7))
     assert first[0] == second[0]
+
+
+class Rescaled(nn.Module):
+    """A linear layer whose hook computes its weight, with the fan-in of `.data`: an equalized learning rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.layer.original = nn.Parameter(self.layer.weight.data.clone())
+        del self.layer._parameters["weight"]
+        self.layer.register_forward_pre_hook(self.rescale)
+
+    @staticmethod
+    def rescale(layer: nn.Module, inputs: object) -> None:
+        layer.weight = layer.original * (2 / layer.original.data[0].numel()) ** 0.5
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)
+
+
+def test_weights_that_a_hook_computes_are_computed_and_no_traces_stay_in_the_module() -> None:
+    module = Rescaled().eval()
+    lowered = lower_module(module, [torch.zeros(1, 4)], "net")
+    assert "weight" not in vars(module.layer)
+    assert_same(module, lowered, [(4,)], 3)
+    assert [type(node.op).__name__ for node in lowered[0].nodes] == ["Dense"]
+
+
+def test_what_no_output_needs_is_left_out() -> None:
+    class TwoHeads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept, self.dropped = nn.Linear(3, 2), nn.Linear(3, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            _ = self.dropped(x).relu() * 2
+            return self.kept(x)
+
+    graph, weights = lower_module(TwoHeads(), [torch.zeros(1, 3)], "net")
+    assert [node.name for node in graph.nodes] == ["kept"]
+    assert set(weights) == {"kept.weight", "kept.bias"}

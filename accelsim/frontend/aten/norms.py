@@ -25,11 +25,28 @@ def _expect_channels_first(lowering: Lowering, at: Call) -> str:
 
 
 def batch_norm(lowering: Lowering, at: Call) -> str:
-    """Batch norm with stored statistics."""
+    """Batch norm with stored statistics, or of one sample at a time."""
     x, weight, bias, mean, var, training = args(at)[:6]
+    eps = float(argument(at, 7, "eps", 1e-5))
     if mean is None or var is None or training:
+        return _norm_of_samples(lowering, at, (x, weight, bias), eps)
+    return _stored_norm(lowering, at, (x, weight, bias, mean, var), eps)
+
+
+def _norm_of_samples(lowering: Lowering, at: Call, given: tuple[Any, ...], eps: float) -> str:
+    """Batch norm of `[1, N * C, ...]` by its own statistics, an instance norm (as in MUNIT, arXiv 1804.04732)."""
+    x, weight, bias = given
+    layout = lowering.layout(at, x)
+    if layout.before != (1,) or layout.outer != 1 or not layout.after:
         raise refuse(at, "batch norm without stored statistics")
-    return _stored_norm(lowering, at, (x, weight, bias, mean, var), float(argument(at, 7, "eps", 1e-5)))
+    channels, shape = layout.inner, lowering.shape(at, x)
+    value = lowering.reshape(at, lowering.value(at, x), (channels, *layout.after), f"{at.name}_sample")
+    value = lowering.emit(at, ops.InstanceNorm(channels, eps, False), [value])
+    for op, factor in ((ops.Mul(), weight), (ops.Add(), bias)):
+        if factor is not None:
+            ready = lowering.reshape(at, lowering.value(at, factor), (channels,) + (1,) * len(layout.after))
+            value = lowering.emit(at, op, [value, ready])
+    return lowering.reshape(at, value, shape)
 
 
 def _stored_norm(lowering: Lowering, at: Call, given: tuple[Any, ...], eps: float) -> str:
@@ -45,6 +62,11 @@ def _stored_norm(lowering: Lowering, at: Call, given: tuple[Any, ...], eps: floa
 def native_batch_norm(lowering: Lowering, at: Call) -> str:
     """Batch norm as it is after functionalization."""
     return _stored_norm(lowering, at, args(at)[:5], float(args(at)[6]))
+
+
+def measuring_batch_norm(lowering: Lowering, at: Call) -> str:
+    """Batch norm by its own statistics, as it is after functionalization; the statistics that it returns are unused."""
+    return _norm_of_samples(lowering, at, args(at)[:3], float(args(at)[-1]))
 
 
 def instance_norm(lowering: Lowering, at: Call) -> str:
@@ -176,6 +198,8 @@ _A: Any = ATEN
 LOWER: dict[Any, Handler] = {
     _A.batch_norm.default: batch_norm,
     _A._native_batch_norm_legit_no_training.default: native_batch_norm,
+    _A._native_batch_norm_legit_functional.default: measuring_batch_norm,
+    _A._native_batch_norm_legit.no_stats: measuring_batch_norm,
     _A.instance_norm.default: instance_norm,
     _A.group_norm.default: group_norm,
     _A.layer_norm.default: layer_norm,

@@ -131,15 +131,15 @@ def expand(lowering: Lowering, at: Call) -> str:
 
 
 def batched(lowering: Lowering, at: Call) -> str:
-    """The first argument; a stored tensor with the dimension dropped that becomes the batch."""
+    """The first argument; a stored tensor without the dimension that becomes the batch, or that each sample repeats."""
     source = args(at)[0]
     if not isinstance(source, Call) or source not in lowering.tensors:
         return lowering.value(at, source)
     layout = lowering.layout(at)
     sizes = [1] * (layout.rank - lowering.tensors[source].dim()) + list(lowering.tensors[source].shape)
-    if sizes[layout.axis] != 1 or layout.folded:
+    if sizes[layout.axis] != layout.inner or layout.outer != 1:
         raise refuse(at, "a stored tensor with several elements along the batch")
-    del sizes[layout.axis]
+    sizes[layout.axis : layout.axis + 1] = layout.folded
     return lowering.constant(at, source, tuple(int(n) for n in sizes))
 
 
@@ -204,17 +204,28 @@ def index_select(lowering: Lowering, at: Call) -> str:
 
 
 def index(lowering: Lowering, at: Call) -> str:
-    """`x[:, i]` with one stored vector of indices."""
-    given = [(dim, a) for dim, a in enumerate(args(at)[1]) if a is not None]
-    tensors = [lowering.tensor(at, a) for _, a in given]
-    if len(tensors) != 1 or tensors[0] is None or tensors[0].dim() != 1 or tensors[0].dtype.is_floating_point:
-        raise refuse(at, "indexing by more than one vector of stored indices")
-    axis = lowering.axis(at, args(at)[0], given[0][0])
-    value, wanted = lowering.value(at, args(at)[0]), tensors[0]
-    if str(wanted.dtype) == "torch.bool":
-        wanted = wanted.nonzero().flatten()
-    size = lowering.shapes[value][axis]
-    return lowering.emit(at, ops.Take(axis, tuple(int(i) % size for i in wanted.tolist())), [value])
+    """`x[:, i, j]` with stored indices of dimensions that follow each other; `i` and `j` broadcast."""
+    source = args(at)[0]
+    given = [(dim, lowering.tensor(at, a)) for dim, a in enumerate(args(at)[1]) if a is not None]
+    (first, start), *_ = given
+    if any(t is None or t.dtype.is_floating_point for _, t in given) or given[-1][0] - first + 1 != len(given):
+        raise refuse(at, "indexing that is not by stored indices of dimensions that follow each other")
+    assert start is not None
+    if str(start.dtype) == "torch.bool":
+        if len(given) > 1 or start.dim() > 1:
+            raise refuse(at, "a mask of several dimensions")
+        given = [(first, start.nonzero().flatten())]
+    axes = [lowering.axis(at, source, dim) for dim, _ in given]
+    value, axis = lowering.value(at, source), axes[0]
+    shape = lowering.shapes[value]
+    place: Any = 0
+    for chosen, (_, tensor) in zip(axes, given, strict=True):
+        assert tensor is not None
+        place = place * shape[chosen] + tensor % shape[chosen]
+    ahead, behind = shape[:axis], shape[axes[-1] + 1 :]
+    value = lowering.reshape(at, value, (*ahead, prod(shape[axis : axes[-1] + 1]), *behind))
+    value = lowering.emit(at, ops.Take(axis, tuple(place.flatten().tolist())), [value])
+    return lowering.reshape(at, value, (*ahead, *place.shape, *behind))
 
 
 def concat(lowering: Lowering, at: Call) -> str:
