@@ -102,7 +102,11 @@ def _traced(module: nn.Module, examples: tuple[Tensor, ...], dynamic: Any) -> to
     except RuntimeError as error:
         if UNTRACED not in str(error):
             raise
-        return torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
+        exported = torch.export.export(module, examples, dynamic_shapes=dynamic, strict=True)
+    graphs = [part.graph for part in exported.graph_module.modules() if isinstance(part, fx.GraphModule)]
+    if any(node.target is torch.ops.aten.set_.source_Tensor for graph in graphs for node in graph.nodes):
+        raise RuntimeError("its forward writes into `.data`")
+    return exported
 
 
 def _decomposed(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

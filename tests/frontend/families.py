@@ -221,6 +221,9 @@ SHAPES: dict[str, Any] = {
     "selections of several axes": of(
         lambda m, x: (x[:, [2, 0], [1, -1]], x[:, :, [[0, 1], [2, 2]]], x[..., [[0], [1]], [3, 2, 3]]), IMAGE
     ),
+    "writing into slices": of(
+        lambda m, x: (lambda y: (y[:, 1:3].mul_(2), y[:, :, :2].add_(1), y[:, :, :, ::1].neg_(), y)[-1])(x * 1), IMAGE
+    ),
     "new axes": of(lambda m, x: (x[:, None, :, None], x[..., None].squeeze(-1), x.unflatten(1, (2, 2))), (4, 3)),
     "pixel shuffle": of(lambda m, x: (F.pixel_shuffle(x, 2), F.pixel_unshuffle(x, 2), F.channel_shuffle(x, 2)), IMAGE),
     "the batch folded": of(

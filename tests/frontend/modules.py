@@ -143,6 +143,20 @@ def bad_statement(m: Any, x: Tensor) -> Tensor:
     return h
 
 
+class Iterating(nn.Module):
+    """A spectral norm that iterates in every forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 1, bias=False)
+        self.u = nn.Parameter(torch.randn(2), requires_grad=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        matrix = self.conv.weight.view(2, 2)
+        self.u.data = torch.mv(matrix.data, self.u.data)
+        return F.conv2d(x, self.conv.weight / self.u.dot(matrix.mv(self.u)))
+
+
 class RunningSum(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.cumsum(x, 1)
@@ -181,6 +195,11 @@ BAD: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
         lambda: Function(lambda m, x: x[:, torch.eye(4) > 0]),
         [(4, 4)],
         "a mask of several dimensions",
+    ),
+    "writing into data": (
+        lambda: Net(Iterating()),
+        [(2, 4, 4)],
+        "torch.export refuses this module: its forward writes into `.data`",
     ),
     "batch norm without statistics": (
         lambda: Net(nn.BatchNorm2d(2, track_running_stats=False)),

@@ -73,6 +73,21 @@ def _sliced(lowering: Lowering, at: Call, value: str, axis: int, kept: range, na
     return lowering.emit(at, ops.Slice(axis, kept.start, kept.stop, kept.step), [value], name)
 
 
+def slice_scatter(lowering: Lowering, at: Call) -> str:
+    """The first argument with another value in the place of a slice: what writing into a slice in place means."""
+    whole, part = lowering.value(at, args(at)[0]), lowering.value(at, args(at)[1])
+    if lowering.shapes[whole] == lowering.shapes[part]:
+        return part
+    axis, step = lowering.axis(at, args(at)[0], int(argument(at, 2, "dim", 0))), int(argument(at, 5, "step", 1))
+    size = lowering.shapes[whole][axis]
+    place = range(size)[slice(argument(at, 3, "start"), argument(at, 4, "end"), step)]
+    if step != 1:
+        raise refuse(at, "writing into a slice with a step")
+    around = [range(place.start), range(place.stop, size)]
+    before, after = ([_sliced(lowering, at, whole, axis, kept)] if kept else [] for kept in around)
+    return lowering.emit(at, ops.Concat(axis), [*before, part, *after])
+
+
 def narrow(lowering: Lowering, at: Call) -> str:
     """`length` elements from `start` along one dimension."""
     axis, start, length = lowering.axis(at, args(at)[0], args(at)[1]), int(args(at)[2]), int(args(at)[3])
@@ -316,6 +331,7 @@ VIEWS: dict[Any, Handler] = {
 
 LOWER: dict[Any, Handler] = {
     **VIEWS,
+    _A.slice_scatter.default: slice_scatter,
     _A.repeat.default: repeat,
     _A.tile.default: repeat,
     _A.repeat_interleave.self_int: repeat_interleave,
