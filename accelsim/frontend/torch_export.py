@@ -5,7 +5,8 @@ batch 2.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from accelsim.frontend.folding import is_constant
 from accelsim.frontend.lowering import Lowering
 from accelsim.frontend.memory import is_read_stale, writes_in_place
 from accelsim.frontend.reachable import reachable
-from accelsim.frontend.untouched import untouched
 from accelsim.ir.graph import Graph
 
 BATCH = 2
@@ -80,7 +80,7 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
     for example in examples:
         shapes[example] = {0: batch}
     try:
-        with warnings.catch_warnings(), untouched(module):
+        with warnings.catch_warnings(), _untouched(module):
             warnings.simplefilter("ignore")
             dynamic = shapes.dynamic_shapes(module, examples)  # type: ignore[no-untyped-call]
             return _traced(module, examples, dynamic)
@@ -94,6 +94,23 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
             f"{type(module).__name__}: torch.export refuses this module: {first}",
             hint="its control flow depends on values; a graph has one way through" if steered else shown,
         ) from error
+
+
+@contextmanager
+def _untouched(module: nn.Module) -> Iterator[None]:
+    """The module in eval mode; afterwards its modes, and the tensors that forward or hooks assign, are what they were."""
+    before = {part: dict(vars(part)) for part in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, attributes in before.items():
+            part.training = attributes["training"]
+            for name in [name for name, value in vars(part).items() if isinstance(value, Tensor)]:
+                if name in attributes:
+                    vars(part)[name] = attributes[name]
+                else:
+                    del vars(part)[name]
 
 
 def _traced(module: nn.Module, examples: tuple[Tensor, ...], dynamic: Any) -> torch.export.ExportedProgram:
