@@ -98,7 +98,7 @@ def _export(module: nn.Module, example_inputs: Sequence[Tensor]) -> torch.export
 
 @contextmanager
 def _untouched(module: nn.Module) -> Iterator[None]:
-    """The module in eval mode; afterwards its modes, and the tensors that forward or hooks assign, are what they were."""
+    """The module in eval mode; afterwards its modes and the tensors that forward or hooks assign are as before."""
     before = {part: dict(vars(part)) for part in module.modules()}
     module.eval()
     try:
