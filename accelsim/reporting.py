@@ -38,9 +38,7 @@ class RunFacts:
 def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
     """The report, without quality and arrays. Without a cost its cost fields are None and `assumptions` say why."""
     costs = {step.scheduled.task.node.name: step for step in cost.steps} if isinstance(cost, Cost) else {}
-    rows = tuple(
-        _row(facts, node, costs.get(node.name)) for node in facts.program.graph.nodes if not is_view(node)
-    )
+    rows = tuple(_row(facts, node, costs.get(node.name)) for node in facts.program.graph.nodes if not is_view(node))
     counts = _counts(facts, rows)
     if isinstance(cost, NoFormat):
         nothing = dict.fromkeys(_COST_KEYS)
