@@ -116,7 +116,9 @@ def test_energy_bytes_and_quality_fall_together():
         assert sixteen.totals[key] > eight.totals[key] > four.totals[key]
     assert sixteen.per_image_steady["offchip_bytes"] > eight.per_image_steady["offchip_bytes"]
     assert sixteen.quality["psnr_db"] > eight.quality["psnr_db"] + 10 > four.quality["psnr_db"] + 20
-    assert sixteen.quality["max_abs_error"] < eight.quality["max_abs_error"] < four.quality["max_abs_error"]
+    for key in ("psnr_db_mean", "ssim"):
+        assert sixteen.quality[key] > eight.quality[key] > four.quality[key]
+    # max_abs_error is left out: a value beyond the calibrated range saturates alike at every width
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4", "int16"])
