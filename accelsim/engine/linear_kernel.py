@@ -1,5 +1,6 @@
 """What every kernel of a multiplying layer provides, plain or fast."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,13 +17,34 @@ Array = NDArray[Any]
 Integers = NDArray[np.int64]
 
 
+@dataclass
+class Overflows:
+    """Counts outputs whose accumulator left its range: when saturating at any addition, when wrapping at the end."""
+
+    outputs: int = 0
+
+
 class LinearKernel(Protocol):
-    """Sums of a multiplying layer, or its output codes; what `reference` and the fast kernels both provide."""
+    """Sums of a multiplying layer, or its output codes; what `reference` and the fast kernels both provide.
 
-    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
-        """Accumulators `[N, out_channels, ...]` with bias, wrapped to the layer's accumulator."""
+    `source` says how x is stored. `overflows`, where given, is raised by the outputs that overflowed.
+    """
 
-    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+    def sums(
+        self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None = None
+    ) -> Integers:
+        """Accumulators `[N, out_channels, ...]` with bias, as the layer's accumulator holds them."""
+
+    def codes(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        out: Encoding,
+        relu: bool,
+        overflows: Overflows | None = None,
+    ) -> Array:
         """Output codes: the sums requantized to `out`, then not below its zero point if `relu`."""
 
 

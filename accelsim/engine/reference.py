@@ -5,7 +5,7 @@ from functools import singledispatch
 import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
-from accelsim.engine.linear_kernel import Array, Integers, affine_of, channel_axis, integers_of
+from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, channel_axis, integers_of
 from accelsim.formats.accumulator import wrap
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.quantize import along
@@ -64,16 +64,28 @@ def _(op: ConvTranspose2d, x: Integers, weights: Integers) -> Integers:
 class ReferenceKernel:
     """The plain interpreter behind the `LinearKernel` interface."""
 
-    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
+    def sums(
+        self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None = None
+    ) -> Integers:
         """See `LinearKernel`."""
         integers, accumulator = integers_of(layer), layer.accumulator
         assert accumulator is not None
+        zero_point = affine_of(source)[1].zero_point
         exact = accumulate(op, x.astype(np.int64) - zero_point, integers.factors.astype(np.int64))
         return wrap(exact + along(integers.bias, exact.ndim, channel_axis(op, exact)), accumulator)
 
-    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+    def codes(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        out: Encoding,
+        relu: bool,
+        overflows: Overflows | None = None,
+    ) -> Array:
         """See `LinearKernel`."""
-        sums = self.sums(op, x, zero_point, layer)
+        sums = self.sums(op, x, source, layer, overflows)
         constants = integers_of(layer).requantization
         format, scaling = affine_of(out)
         assert constants is not None

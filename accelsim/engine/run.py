@@ -156,11 +156,11 @@ def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKe
     format, scaling = affine_of(out)
     sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
     if isinstance(node.op, get_args(Linear)):
-        layer, zero_point = program.linear[node.name], sources[0].zero_point
+        layer, source = program.linear[node.name], program.encodings[node.inputs[0]]
         if arithmetic(node) == "integer":
-            codes = kernel.codes(node.op, reads[0], zero_point, layer, out, relu=bool(node.epilogue))
+            codes = kernel.codes(node.op, reads[0], source, layer, out, relu=bool(node.epilogue))
             return codes.astype(format.dtype, copy=False)
-        sums = kernel.sums(node.op, reads[0], zero_point, layer)
+        sums = kernel.sums(node.op, reads[0], source, layer)
         unit = sources[0].scale * integers_of(layer).scaling.scale
         real: Array = sums.astype(np.float64) * along(unit, sums.ndim, channel_axis(node.op, sums))
     elif keeps_codes(node):

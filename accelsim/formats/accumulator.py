@@ -1,23 +1,29 @@
-"""Accumulators as hardware has them: a width and what happens past it."""
+"""Accumulators as hardware has them: a width, what happens past it, and how many products are added at a time."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Overflow = Literal["wrap"]
+from accelsim.formats.rounding import Overflow
 
 
 @dataclass(frozen=True)
 class Accumulator:
-    """A two's-complement register of `bits` bits. `wrap` drops what does not fit, so the order of adding is free."""
+    """A two's-complement register of `bits` bits that starts at the bias.
+
+    `wrap` drops what does not fit, so the order of adding is free. The other modes act on the register after every
+    addition, in a fixed order: taps in the order of the input they read (rows, then columns, both rising), within a
+    tap the input channels rising. An adder tree of width `tree` sums that many channels of one tap exactly before each
+    addition; the last tree of a tap has what channels are left.
+    """
 
     bits: int
     overflow: Overflow = "wrap"
+    tree: int = 1
 
     def __str__(self) -> str:
-        return f"acc{self.bits}:{self.overflow}"
+        return f"acc{self.bits}:{self.overflow}" + (f":tree{self.tree}" if self.tree > 1 else "")
 
 
 def default_accumulator(weight_bits: int, activation_bits: int) -> Accumulator:

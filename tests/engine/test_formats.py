@@ -149,17 +149,16 @@ def test_asymmetric_weights_are_their_zero_point_term(layer: Any, bits: int, gra
     integers = integers_of(made)
     zeros = integers.scaling.zero_point * one
     codes = run_program(program, x, kernels="reference", keep=["x"])["x"]
-    zero_point = affine_of(program.encodings["x"])[1].zero_point
 
     def sums(factors: Array, bias: Array) -> Array:
         plain = replace(integers, codes=factors, bias=bias, centred=None)
-        return kernel.sums(op, codes, zero_point, replace(made, integers=plain))
+        return kernel.sums(op, codes, program.encodings["x"], replace(made, integers=plain))
 
     axis = 1
     folded = sums(integers.codes, integers.bias) - along(zeros, codes.ndim, axis) * sums(
         np.ones_like(integers.codes), 0 * integers.bias
     )
-    np.testing.assert_array_equal(kernel.sums(op, codes, zero_point, made), folded)
+    np.testing.assert_array_equal(kernel.sums(op, codes, program.encodings["x"], made), folded)
     assert np.abs(integers.codes).max() <= 2 ** (bits - 1)
 
 

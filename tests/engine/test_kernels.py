@@ -36,6 +36,10 @@ class Case:
     relu: bool
 
 
+def stored(x: Array, zero_point: int) -> Encoding:
+    return Encoding(AffineInt(8 * x.dtype.itemsize, "tensor", symmetric=False), Scaling(np.ones(1), zero_point))
+
+
 def random_codes(rng: np.random.Generator, format: AffineInt, shape: Shape, extreme: bool) -> Array:
     choices = [format.low, format.high] if extreme else range(format.low, format.high + 1)
     return rng.choice(np.array(choices), shape).astype(format.dtype)
@@ -93,10 +97,10 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def assert_same(case: Case, kernel: FastKernel, expected: Array, expected_codes: Array) -> None:
-    sums = kernel.sums(case.op, case.x, case.zero_point, case.layer)
+    sums = kernel.sums(case.op, case.x, stored(case.x, case.zero_point), case.layer)
     assert sums.dtype == np.int64 and sums.shape == expected.shape
     np.testing.assert_array_equal(sums, expected)
-    codes = kernel.codes(case.op, case.x, case.zero_point, case.layer, case.out, case.relu)
+    codes = kernel.codes(case.op, case.x, stored(case.x, case.zero_point), case.layer, case.out, case.relu)
     assert isinstance(case.out.format, AffineInt) and codes.dtype == case.out.format.dtype
     np.testing.assert_array_equal(codes, expected_codes)
 
@@ -109,8 +113,8 @@ def test_fast_equals_reference(case: Case, threads: int) -> None:
     ):  # the definition scatters into the full result: nothing before it, no empty batch
         assume(min(case.op.crop[0], case.op.crop[2]) >= 0 and len(case.x) > 0)
     plain = ReferenceKernel()
-    expected = plain.sums(case.op, case.x, case.zero_point, case.layer)
-    expected_codes = plain.codes(case.op, case.x, case.zero_point, case.layer, case.out, case.relu)
+    expected = plain.sums(case.op, case.x, stored(case.x, case.zero_point), case.layer)
+    expected_codes = plain.codes(case.op, case.x, stored(case.x, case.zero_point), case.layer, case.out, case.relu)
     assert_same(case, FastKernel(threads), expected, expected_codes)
 
 
@@ -128,8 +132,8 @@ def test_long_reductions_of_the_largest_codes(activations: int, weights: int, ac
     assert layer.integers is not None
     layer.integers.codes[0] = layer.weights.low if isinstance(layer.weights, AffineInt) else 0
     for zero_point in (format.low, 0, format.high):
-        expected = ReferenceKernel().sums(op, x, zero_point, layer)
-        np.testing.assert_array_equal(FastKernel().sums(op, x, zero_point, layer), expected)
+        expected = ReferenceKernel().sums(op, x, stored(x, zero_point), layer)
+        np.testing.assert_array_equal(FastKernel().sums(op, x, stored(x, zero_point), layer), expected)
 
 
 def float64_sums(op: Linear, x: Array, weight: Array) -> Array:
@@ -167,8 +171,10 @@ def test_fast_equals_float64_convolutions(case: Case, threads: int) -> None:
 def test_an_empty_batch_keeps_its_shape(case: Case, threads: int) -> None:
     kernel, nothing = FastKernel(threads), case.x[:0]
     shape = (0, *result_shape(case.op, case.x.shape[1:]))
-    assert kernel.sums(case.op, nothing, case.zero_point, case.layer).shape == shape
-    assert kernel.codes(case.op, nothing, case.zero_point, case.layer, case.out, case.relu).shape == shape
+    assert kernel.sums(case.op, nothing, stored(case.x, case.zero_point), case.layer).shape == shape
+    assert (
+        kernel.codes(case.op, nothing, stored(case.x, case.zero_point), case.layer, case.out, case.relu).shape == shape
+    )
 
 
 def test_negative_crop_rows_hold_only_the_bias() -> None:
@@ -176,7 +182,7 @@ def test_negative_crop_rows_hold_only_the_bias() -> None:
     op = ConvTranspose2d(3, 2, (3, 3), (2, 2), (1, 1), (-4, -3, -2, -5), 1, bias=True)
     layer = make_layer(rng, op, 8, 32, extreme=False)
     x = rng.integers(-128, 128, (2, 3, 2, 2)).astype(np.int8)
-    sums = FastKernel().sums(op, x, -7, layer)
+    sums = FastKernel().sums(op, x, stored(x, -7), layer)
     assert layer.integers is not None
     bias = np.broadcast_to(layer.integers.bias[:, None, None], (2, 2, 4, 12))
     assert sums.shape == (2, 2, 12, 12)
@@ -193,7 +199,9 @@ def test_one_kernel_object_serves_many_layers_and_sizes() -> None:
     for size, dtype in ((5, np.int8), (5, np.int16), (7, np.int8), (5, np.int8)):
         x = rng.integers(-128, 128, (2, 3, size, size)).astype(dtype)
         for layer in layers:
-            np.testing.assert_array_equal(kernel.sums(op, x, 3, layer), ReferenceKernel().sums(op, x, 3, layer))
+            np.testing.assert_array_equal(
+                kernel.sums(op, x, stored(x, 3), layer), ReferenceKernel().sums(op, x, stored(x, 3), layer)
+            )
 
 
 def test_more_windows_and_channels_than_a_tile() -> None:
@@ -201,7 +209,9 @@ def test_more_windows_and_channels_than_a_tile() -> None:
     op = Conv2d(10, 260, (3, 3), (1, 2), (1, 1), (1, 0, 0, 2), 2, bias=True)
     layer = make_layer(rng, op, 8, 32, extreme=False)
     x = rng.integers(-128, 128, (3, 10, 9, 11)).astype(np.int8)
-    np.testing.assert_array_equal(FastKernel().sums(op, x, 5, layer), ReferenceKernel().sums(op, x, 5, layer))
+    np.testing.assert_array_equal(
+        FastKernel().sums(op, x, stored(x, 5), layer), ReferenceKernel().sums(op, x, stored(x, 5), layer)
+    )
 
 
 def test_every_layer_and_format_shares_one_compilation() -> None:
@@ -212,8 +222,8 @@ def test_every_layer_and_format_shares_one_compilation() -> None:
         layers = [make_layer(rng, op, bits, 48, extreme=False) for op in (dense, conv)]
         vectors, images = rng.integers(-9, 9, (2, 5)).astype(dtype), rng.integers(-9, 9, (2, 1, 3, 3)).astype(dtype)
         vectors.flags.writeable = False
-        FastKernel().sums(dense, vectors, 1, layers[0])
-        FastKernel(2).codes(conv, images[:, :, ::2], 1, layers[1], out, relu=True)
+        FastKernel().sums(dense, vectors, stored(vectors, 1), layers[0])
+        FastKernel(2).codes(conv, images[:, :, ::2], stored(images, 1), layers[1], out, relu=True)
     assert len(run_windows.signatures) == 1
 
 
@@ -222,7 +232,7 @@ def test_results_do_not_depend_on_the_split() -> None:
     op = ConvTranspose2d(8, 3, (5, 5), (2, 2), (1, 1), (2, 1, 2, 1), 1, bias=True)
     layer = make_layer(rng, op, 8, 32, extreme=False)
     x = rng.integers(-128, 128, (9, 8, 7, 5)).astype(np.int8)
-    results = [FastKernel(threads).sums(op, x, 5, layer) for threads in (1, 2, 3, 7)]
+    results = [FastKernel(threads).sums(op, x, stored(x, 5), layer) for threads in (1, 2, 3, 7)]
     for a, b in pairwise(results):
         np.testing.assert_array_equal(a, b)
 

@@ -24,6 +24,10 @@ Array = np.ndarray[Any, Any]
 EIGHT = AffineInt(8, "tensor", symmetric=False)
 
 
+def stored(zero_point: int) -> Encoding:
+    return Encoding(EIGHT, Scaling(np.ones(1), zero_point))
+
+
 @st.composite
 def operators(draw: st.DrawFn) -> tuple[Linear, Shape]:
     def pair(low: int, high: int) -> tuple[int, int]:
@@ -97,8 +101,10 @@ def test_codes_in_python_integers(
     layer = layer_of(op, rng, accumulator)
     out_zero = int(rng.integers(-128, 128))
     x = rng.integers(-128, 128, (2, *shape)).astype(np.int8)
-    sums = ReferenceKernel().sums(op, x, zero_point, layer)
-    codes = ReferenceKernel().codes(op, x, zero_point, layer, Encoding(EIGHT, Scaling(np.ones(1), out_zero)), relu)
+    sums = ReferenceKernel().sums(op, x, stored(zero_point), layer)
+    codes = ReferenceKernel().codes(
+        op, x, stored(zero_point), layer, Encoding(EIGHT, Scaling(np.ones(1), out_zero)), relu
+    )
     integers = integers_of(layer)
     exact = in_float64(op, x.astype(np.int64) - zero_point, integers.codes.astype(np.int64)).astype(np.int64)
     axis = exact.ndim - 1 if isinstance(op, Dense) else 1
@@ -120,13 +126,13 @@ def test_padding_is_the_zero_point() -> None:
     layer = layer_of(op, np.random.default_rng(0), 32)
     for zero_point in (-128, -5, 0, 127):
         nothing = np.full((1, 1, 4, 4), zero_point, np.int8)
-        sums = ReferenceKernel().sums(op, nothing, zero_point, layer)
+        sums = ReferenceKernel().sums(op, nothing, stored(zero_point), layer)
         assert (sums == integers_of(layer).bias[0]).all()
 
 
 def test_what_is_not_quantized_or_not_linear_is_refused() -> None:
     op = Dense(2, 2, True)
     with pytest.raises(AccelsimError, match="holds no integer weights"):
-        ReferenceKernel().sums(op, np.zeros((1, 2), np.int8), 0, LinearLayer(EIGHT, Accumulator(32)))
+        ReferenceKernel().sums(op, np.zeros((1, 2), np.int8), stored(0), LinearLayer(EIGHT, Accumulator(32)))
     with pytest.raises(TypeError, match="str does not accumulate"):
         accumulate("Dense", np.zeros((1, 2), np.int64), np.zeros((2, 2), np.int64))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from accelsim.engine.kernels.packing import PackedLayer, pack_layer
 from accelsim.engine.kernels.windows import Epilogue, Int16s, Int64s, run_windows
-from accelsim.engine.linear_kernel import Array, Integers, affine_of, channel_axis, integers_of
+from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, channel_axis, integers_of
 from accelsim.errors import AccelsimError
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.requantize import MAX_SHIFT, Requantization, requantize_fixed
@@ -34,8 +34,11 @@ class FastKernel:
         self._threads = threads
         self._packed: dict[_Key, tuple[NDArray[Any], PackedLayer]] = {}
 
-    def sums(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer) -> Integers:
+    def sums(
+        self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None = None
+    ) -> Integers:
         """See `LinearKernel`. x holds int8 or int16 codes."""
+        zero_point = affine_of(source)[1].zero_point
         packed = self._pack(op, x, layer)
         sums = np.empty((len(x), *packed.out_shape), np.int64)
         unused = np.ones(len(integers_of(layer).bias), np.int64)
@@ -44,14 +47,23 @@ class FastKernel:
         self._run(image, packed, epilogues, sums, _NO_CODES)
         return sums
 
-    def codes(self, op: Linear, x: Array, zero_point: int, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+    def codes(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        out: Encoding,
+        relu: bool,
+        overflows: Overflows | None = None,
+    ) -> Array:
         """See `LinearKernel`. x holds int8 or int16 codes; the result has the dtype of the output format."""
-        constants = integers_of(layer).requantization
+        constants, zero_point = integers_of(layer).requantization, affine_of(source)[1].zero_point
         format, scaling = affine_of(out)
         assert constants is not None
         if isinstance(format, FixedPoint):
             if not _rounds_as_affine(format):
-                sums = self.sums(op, x, zero_point, layer)
+                sums = self.sums(op, x, source, layer, overflows)
                 return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums)).astype(format.dtype)
             constants = _without_pure_shifts(constants)
         packed = self._pack(op, x, layer)
