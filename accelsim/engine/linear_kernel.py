@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
 from accelsim.formats.float32 import Float32
-from accelsim.formats.quantize import IntegerFormat
+from accelsim.formats.number_format import IntegerFormat
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 

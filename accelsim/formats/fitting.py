@@ -21,7 +21,8 @@ from accelsim.formats.affine import (
 from accelsim.formats.calibration import Calibration
 from accelsim.formats.fixed import FRACTION_LIMIT, FixedPoint, holding
 from accelsim.formats.histogram import Histogram
-from accelsim.formats.quantize import IntegerFormat, dequantize, quantize
+from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.quantize import dequantize, quantize
 
 Float64 = NDArray[np.float64]
 RATIOS = np.arange(100, 0, -1) / 100

@@ -9,7 +9,7 @@ from accelsim.formats.affine import AffineInt
 from accelsim.formats.calibration import MINMAX, Calibration
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
-from accelsim.formats.format_text import NumberFormat
+from accelsim.formats.number_format import NumberFormat
 
 BOUNDARY_BITS = 8
 """Network inputs and outputs have this many bits or more, unless their format is named."""

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from accelsim.formats.affine import AffineInt, ChannelScaling, Scaling
 from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.rounding import overflowed, round_reals
 
-IntegerFormat = AffineInt | FixedPoint
-"""Formats whose codes are integers."""
 _LARGE = 2.0**62
 
 

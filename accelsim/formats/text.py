@@ -4,14 +4,13 @@ import re
 
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.calibration import MINMAX, parse_calibration
-from accelsim.formats.format_text import MEANINGS, NumberFormat, parse_format
+from accelsim.formats.format_text import MEANINGS, parse_format
 from accelsim.formats.part_text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.formats.precision import LayerPrecision, Precision
 from accelsim.formats.precision_file import load_precision
 
 __all__ = [
     "MEANINGS",
-    "NumberFormat",
     "Precision",
     "parse_accumulator",
     "parse_format",

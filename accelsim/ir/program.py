@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import ChannelScaling, Scaling
+from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import Requantization
-from accelsim.formats.text import NumberFormat, Precision
+from accelsim.formats.text import Precision
 from accelsim.ir.graph import Graph, Node, Weights
 from accelsim.ir.ops import Linear, MaxPool, ReLU, View
 

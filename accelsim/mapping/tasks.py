@@ -9,8 +9,8 @@ from math import prod
 from typing import get_args
 
 from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import CONSTANT_BYTES
-from accelsim.formats.text import NumberFormat
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node

@@ -6,8 +6,8 @@ from typing import get_args
 from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
 from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.affine import AffineInt
+from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.precision import LayerPrecision, Precision
-from accelsim.formats.text import NumberFormat
 from accelsim.ir.graph import Graph, Input
 from accelsim.ir.ops import Linear
 from accelsim.ir.program import Encoding, LinearLayer, Program, encoding_roots

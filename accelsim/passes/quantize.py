@@ -12,7 +12,8 @@ from accelsim.formats.affine import ChannelScaling
 from accelsim.formats.fitting import fitted_weights
 from accelsim.formats.fixed import FixedPoint, coarsened
 from accelsim.formats.float32 import Float32
-from accelsim.formats.quantize import IntegerFormat, along, quantize
+from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.quantize import along, quantize
 from accelsim.formats.requantize import Requantization, pure_shift, requantization
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import ConvTranspose2d, Linear, Op

@@ -14,7 +14,8 @@ from accelsim.formats.calibration import MINMAX, Calibration, parse_calibration
 from accelsim.formats.fitting import RATIOS, fitted, fitted_weights
 from accelsim.formats.fixed import FixedPoint, holding
 from accelsim.formats.histogram import SIDE, Histogram
-from accelsim.formats.quantize import IntegerFormat, dequantize, quantize
+from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.quantize import dequantize, quantize
 
 MSE = Calibration("mse")
 FEW = settings(max_examples=40, deadline=None)

@@ -1,0 +1,44 @@
+"""The spelling of affine integers: `int8`, `int4:tensor`, `int8:asym`."""
+
+import re
+from dataclasses import replace
+
+from accelsim.errors import AccelsimError
+from accelsim.formats.affine import AffineInt
+from accelsim.formats.spelling import Family, unknown_option, width
+
+
+def _read(match: re.Match[str], role: str) -> AffineInt:
+    text, options, weights = match[0], match[2].split(":")[1:], role == "weights"
+    format = AffineInt(width("int", match[1]), "channel" if weights else "tensor", symmetric=weights)
+    for option in options:
+        format = _with_option(format, option, text)
+    for one, other in (("channel", "tensor"), ("sym", "asym")):
+        if one in options and other in options:
+            raise AccelsimError(f"precision: {text!r}: :{one} and :{other} exclude each other")
+    if weights and not format.symmetric and format.bits == 16:
+        raise AccelsimError(f"precision: weights={text}: asymmetric weights have 15 bits at most")
+    if not weights and format.granularity == "channel":
+        raise AccelsimError(f"precision: activations={text}: activations are quantized per tensor (:tensor)")
+    return format
+
+
+def _with_option(format: AffineInt, option: str, text: str) -> AffineInt:
+    match option:
+        case "channel" | "tensor":
+            return replace(format, granularity=option)
+        case "sym" | "asym":
+            return replace(format, symmetric=option == "sym")
+        case _:
+            raise unknown_option(text, option, ("channel", "tensor", "sym", "asym"))
+
+
+INTEGERS = Family(
+    re.compile(r"int([0-9]+)((?::\w+)*)"),
+    _read,
+    tuple(f"int{n}" for n in range(2, 17)),
+    {
+        "int2..int16": "affine integers; weights per output channel symmetric, activations per tensor affine "
+        "(options :channel|:tensor, :sym|:asym)",
+    },
+)
