@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Status = Literal["verified", "secondary", "derived", "choice", "recalled", "estimate"]
@@ -114,17 +114,30 @@ def _is_number(data: object) -> TypeGuard[int | float]:
     return isinstance(data, int | float) and not isinstance(data, bool)
 
 
-def _more_than_zero(quantity: Quantity) -> Quantity:
+def _given(data: object) -> object:
+    return data.get("value") if isinstance(data, Mapping) else data
+
+
+def _more_than_zero(data: object) -> object:
+    """Before the number is looked at as one >= 0, so that there is one bound to read about."""
+    value = data.value if isinstance(data, Quantity) else _given(data)
+    if _is_number(value) and value <= 0:
+        raise PydanticCustomError("positive", "must be greater than 0, not {given}", {"given": f"{value:g}"})
+    return data
+
+
+def _low_above_zero(quantity: Quantity) -> Quantity:
     if quantity.low <= 0:
         raise PydanticCustomError("positive", "must be greater than 0, not {given}", {"given": str(quantity)})
     return quantity
 
 
-def _at_least_one(count: Count) -> Count:
-    if count < 1:
-        raise PydanticCustomError("positive", "must be at least 1, not {given}", {"given": int(count)})
-    return count
+def _at_least_one(data: object) -> object:
+    value = _given(data)
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+        raise PydanticCustomError("positive", "must be at least 1, not {given}", {"given": value})
+    return data
 
 
-PositiveQuantity = Annotated[Quantity, AfterValidator(_more_than_zero)]
-PositiveCount = Annotated[Count, AfterValidator(_at_least_one)]
+PositiveQuantity = Annotated[Quantity, BeforeValidator(_more_than_zero), AfterValidator(_low_above_zero)]
+PositiveCount = Annotated[Count, BeforeValidator(_at_least_one)]

@@ -102,7 +102,7 @@ def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
         ("kind: fpga", "kind: fgpa", "3: kind: 'fgpa' is not one of: fpga"),
         ("clock_mhz: 100", "clock_mhz: 0", "5: clock_mhz: must be greater than 0, not 0"),
         ("clock_mhz: 100", "clock_mhz: {value: 1, low: 2}", "5: clock_mhz: needs low <= value <= high, not 2, 1, 1"),
-        ("clock_mhz: 100", "clock_mhz: -5", "5: clock_mhz: must be at least 0, not -5"),
+        ("clock_mhz: 100", "clock_mhz: -5", "5: clock_mhz: must be greater than 0, not -5"),
         ("clock_mhz: 100", "clock_mhz: fast", "5: clock_mhz: should be a number, or a mapping with value, low, high,"),
         ("clock_mhz: 100", "clock_mhz: {value: 1, vdd: 2}", "5: clock_mhz.vdd: unknown key; allowed: value, low, hig"),
         ("schema: accelsim/hardware/1", "schema: accelsim/hardware/2", "1: schema: 'accelsim/hardware/2' is not one"),
