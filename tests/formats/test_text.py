@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
-from accelsim.formats.accumulator import Accumulator, default_accumulator
+from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.float32 import Float32
-from accelsim.formats.text import MEANINGS, Precision, parse_accumulator, parse_format, parse_precision
+from accelsim.formats.text import MEANINGS, Precision, parse_format, parse_precision
 
 OPTIONS = ["", ":channel", ":tensor", ":sym", ":asym"]
 WIDTHS = range(2, 17)
@@ -68,19 +68,6 @@ def test_the_list_of_formats_tells_of_each(text: str) -> None:
     parse_precision(text)
 
 
-def test_accumulators() -> None:
-    for bits in range(8, 49):
-        assert parse_accumulator(f"acc{bits}") == parse_accumulator(f"acc{bits}:wrap") == Accumulator(bits)
-        assert parse_accumulator(str(Accumulator(bits))) == Accumulator(bits)
-    assert [default_accumulator(w, a).bits for w, a in [(8, 8), (2, 8), (9, 8), (8, 9), (16, 16)]] == [
-        32,
-        32,
-        48,
-        48,
-        48,
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -105,8 +92,8 @@ def test_accumulators() -> None:
         ("weights=float32,activations=float32,accumulator=acc32", "float32 takes no accumulator"),
         ("weights=int8,activations=int8,accumulator=acc7", "accumulator=acc7: expected a width of 8 to 48 bits"),
         ("weights=int8,activations=int8,accumulator=acc49", "accumulator=acc49: expected a width of 8 to 48 bits"),
-        ("weights=int8,activations=int8,accumulator=acc32:sat", "accumulator=acc32:sat: expected accW:wrap"),
-        ("weights=int8,activations=int8,accumulator=", "accumulator=: expected accW:wrap"),
+        ("weights=int8,activations=int8,accumulator=acc32:satt", "accumulator=acc32:satt: unknown option 'satt'"),
+        ("weights=int8,activations=int8,accumulator=", "accumulator=: expected accW with options"),
         ("weights=int8,activations=int8,", "unknown part ''"),
     ],
 )
