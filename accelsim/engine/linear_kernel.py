@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
-from accelsim.formats.float32 import Float32
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
@@ -19,7 +18,11 @@ Integers = NDArray[np.int64]
 
 @dataclass
 class Overflows:
-    """Counts outputs whose accumulator left its range: when saturating at any addition, when wrapping at the end."""
+    """Counts outputs whose accumulator left its range.
+
+    Saturating (`sat`, `sat_sym`, `sat_zero`): at any addition, even where the end is in range; the bias that is loaded
+    is no addition. Wrapping: at the end, which is when exact bias plus products are not what the register holds.
+    """
 
     outputs: int = 0
 
@@ -62,6 +65,6 @@ def integers_of(layer: LinearLayer) -> IntegerWeights:
 
 def affine_of(encoding: Encoding) -> tuple[IntegerFormat, Scaling]:
     """Format and scaling of a stored value; raises AccelsimError when the program is not calibrated."""
-    if isinstance(encoding.format, Float32) or encoding.scaling is None:
+    if not isinstance(encoding.format, IntegerFormat) or encoding.scaling is None:
         raise AccelsimError("the program is not calibrated: calibrate it before running it")
     return encoding.format, encoding.scaling

@@ -6,7 +6,9 @@ import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
 from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, channel_axis, integers_of
+from accelsim.engine.tap_order import register_sums
 from accelsim.formats.accumulator import wrap
+from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.quantize import along
 from accelsim.formats.requantize import requantize, requantize_fixed
@@ -70,9 +72,17 @@ class ReferenceKernel:
         """See `LinearKernel`."""
         integers, accumulator = integers_of(layer), layer.accumulator
         assert accumulator is not None
-        zero_point = affine_of(source)[1].zero_point
-        exact = accumulate(op, x.astype(np.int64) - zero_point, integers.factors.astype(np.int64))
-        return wrap(exact + along(integers.bias, exact.ndim, channel_axis(op, exact)), accumulator)
+        centred, factors = x.astype(np.int64) - affine_of(source)[1].zero_point, integers.factors.astype(np.int64)
+        if accumulator.overflow == "wrap":  # in any order the same
+            exact = accumulate(op, centred, factors)
+            exact += along(integers.bias, exact.ndim, channel_axis(op, exact))
+            sums = wrap(exact, accumulator)
+            overflowed = int(np.count_nonzero(sums != exact))
+        else:
+            sums, overflowed = register_sums(op, centred, factors, integers.bias, accumulator)
+        if overflows is not None:
+            overflows.outputs += overflowed
+        return sums
 
     def codes(
         self,
@@ -91,5 +101,7 @@ class ReferenceKernel:
         assert constants is not None
         if isinstance(format, FixedPoint):
             return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums))
+        if isinstance(format, Binary):
+            return signs(sums)
         low = max(format.low, scaling.zero_point) if relu else format.low
         return requantize(sums, constants, scaling.zero_point, low, format.high, channel_axis(op, sums))
