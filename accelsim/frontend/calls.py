@@ -60,8 +60,9 @@ def _enter(lowering: Lowering, at: Call, skipped: int) -> None:
         for table in tables:
             if given in table:
                 table[place] = table[given]
-        if given in lowering.learned:
-            lowering.learned.add(place)
+        for known in (lowering.learned, lowering.trained):
+            if given in known:
+                known.add(place)
     lower_calls(lowering, inner.graph)
     (output,) = (node for node in inner.graph.nodes if node.op == "output")
     results: Any = output.args[0]

@@ -23,8 +23,9 @@ def fold(lowering: Lowering, at: Call) -> bool:
         return known.clone() if writes_in_place(at) and isinstance(known, Tensor) else known
 
     lowering.tensors[at] = run_call(at, tensor)
-    if any(node in lowering.learned for node in at.all_input_nodes):
-        lowering.learned.add(at)
+    for known in (lowering.learned, lowering.trained):
+        if any(node in known for node in at.all_input_nodes):
+            known.add(at)
     if at.target in KEEPS_TENSOR and at.args[0] in lowering.sources:
         lowering.sources[at] = lowering.sources[at.args[0]]  # type: ignore[index]
     return True

@@ -1,6 +1,6 @@
 """The state of one lowering: which value, tensor and module path an fx node stands for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -32,6 +32,8 @@ class Lowering:
     """Names in the module of those that are stored there."""
     learned: set[Call]
     """The tensors that depend on a parameter or buffer; the others are literals of the code."""
+    trained: set[Call]
+    """The tensors that depend on a parameter."""
     values: dict[Call, str] = field(default_factory=dict)
     parts: dict[Call, tuple[str, ...]] = field(default_factory=dict)
     """Values of the operators that return several."""
@@ -42,6 +44,8 @@ class Lowering:
     """Sample shape by value name."""
     nodes: list[Node] = field(default_factory=list)
     weights: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    trains: set[str] = field(default_factory=set)
+    """The names among `weights` that are trained."""
     names: set[str] = field(default_factory=set)
     owners: dict[tuple[Any, ...], str] = field(default_factory=dict)
     """Module parameter names -> the first node that uses just these; later users share its tensors."""
@@ -65,10 +69,12 @@ class Lowering:
         inputs: Sequence[str],
         arguments: Sequence[Any],
         tensors: dict[str, Tensor | None],
+        made_up: Collection[str] = (),
     ) -> str:
         """Add a node with parameters by role, made of `arguments`; the module that owns the first one names it.
 
         Nodes share tensors only when all of them are the same: a tied weight may still have a bias of its own.
+        `made_up` are the roles that stand for no argument, ones and zeros.
         Returns the value it makes.
         """
         known = [argument for argument in arguments if argument is not None]
@@ -80,7 +86,14 @@ class Lowering:
         if owner == name:
             kept = {f"{name}.{role}": tensor for role, tensor in tensors.items() if tensor is not None}
             self.weights |= {key: tensor.detach().to(torch.float32).numpy().copy() for key, tensor in kept.items()}
+            trained = {role for role, tensor in tensors.items() if tensor is not None and self._trains(tensor, known)}
+            self.trains |= {f"{name}.{role}" for role in trained.difference(made_up)}
         return self._add(at, Node(name, op, tuple(inputs), parameters="" if owner == name else owner))
+
+    def _trains(self, tensor: Tensor, arguments: Sequence[Any]) -> bool:
+        """Whether the argument that a tensor shows, or any that it may be computed from, is trained."""
+        shown = [a for a in arguments if self.tensors[a].data_ptr() == tensor.data_ptr()]
+        return any(argument in self.trained for argument in shown or arguments)
 
     def _add(self, at: Call, node: Node) -> str:
         try:
@@ -166,6 +179,8 @@ class Lowering:
         key = (argument, shape)
         if key not in self.constants:
             self.constants[key] = self.fill(at, tensor.reshape(shape), self.sources.get(argument, argument.name))
+            if argument in self.trained:
+                self.trains.add(f"{self.constants[key]}.value")
         return self.constants[key]
 
     def fill(self, at: Call, tensor: Tensor, wanted: str) -> str:

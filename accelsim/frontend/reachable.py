@@ -21,6 +21,6 @@ def reachable(graph: Graph, weights: Mapping[str, NDArray[np.float32]]) -> tuple
             needed |= set(node.inputs)
     roles = {node.parameter(role) for node in kept for role in parameter_shapes(node.op)}
     return (
-        Graph(graph.name, graph.inputs, tuple(reversed(kept)), graph.outputs),
+        Graph(graph.name, graph.inputs, tuple(reversed(kept)), graph.outputs, graph.fixed & roles),
         {name: tensor for name, tensor in weights.items() if name in roles},
     )

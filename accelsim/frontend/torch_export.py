@@ -24,6 +24,7 @@ from accelsim.frontend.lowering import Lowering
 from accelsim.frontend.memory import is_read_stale, writes_in_place
 from accelsim.frontend.reachable import reachable
 from accelsim.ir.graph import Graph
+from accelsim.ir.parameters import STATISTICS
 
 BATCH = 2
 ROUNDS = 5
@@ -58,7 +59,9 @@ def lower_module(
     kinds = [spec.kind for spec in exported.graph_signature.output_specs]
     results = [r for r, kind in zip(_flat(output.args[0]), kinds, strict=True) if kind is OutputKind.USER_OUTPUT]
     outputs = tuple(_output(lowering, output, result) for result in results if result is not None)
-    return reachable(Graph(name, tuple(lowering.inputs), tuple(lowering.nodes), outputs), lowering.weights)
+    stored = {key for key in lowering.weights if key.rsplit(".", 1)[-1] not in STATISTICS}
+    fixed = frozenset(stored - lowering.trains)
+    return reachable(Graph(name, tuple(lowering.inputs), tuple(lowering.nodes), outputs, fixed), lowering.weights)
 
 
 def _output(lowering: Lowering, at: fx.Node, result: Any) -> str:
@@ -159,6 +162,7 @@ def _bindings(exported: torch.export.ExportedProgram) -> Lowering:
     tensors: dict[fx.Node, Any] = {}
     sources: dict[fx.Node, str] = {}
     learned: set[fx.Node] = set()
+    trained: set[fx.Node] = set()
     for spec in exported.graph_signature.input_specs:
         if spec.target is None:
             continue
@@ -168,4 +172,6 @@ def _bindings(exported: torch.export.ExportedProgram) -> Lowering:
             tensors[node], sources[node] = tensor.detach(), spec.target
             if spec.kind is not InputKind.CONSTANT_TENSOR:
                 learned.add(node)
-    return Lowering(tensors, sources, learned)
+            if spec.kind is InputKind.PARAMETER:
+                trained.add(node)
+    return Lowering(tensors, sources, learned, trained)

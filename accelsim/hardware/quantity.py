@@ -7,7 +7,15 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 Status = Literal["verified", "secondary", "derived", "choice", "recalled", "estimate"]

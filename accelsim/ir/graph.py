@@ -47,6 +47,9 @@ class Node:
 class Graph:
     """A verified graph; making one checks it.
 
+    `fixed` names parameter tensors that nothing trains, beside statistics: buffers, and the ones and zeros of a norm
+    without weights of its own.
+
     Raises:
         GraphError: a name is used twice, a value is read before it is made, a shape does not follow, or nodes that
             share a tensor want it in two shapes.
@@ -56,6 +59,7 @@ class Graph:
     inputs: tuple[Input, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+    fixed: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _ = self.shapes, self.parameter_shapes
@@ -131,9 +135,13 @@ class Graph:
 
     @property
     def trainable_parameters(self) -> int:
-        """Number of trained values; stored statistics do not count."""
-        kept = (s for n, s in self.parameter_shapes.items() if n.rsplit(".", 1)[-1] not in STATISTICS)
+        """Number of trained values; stored statistics and `fixed` tensors do not count."""
+        kept = (shape for name, shape in self.parameter_shapes.items() if self.trains(name))
         return int(sum(np.prod(shape, dtype=np.int64) for shape in kept))
+
+    def trains(self, name: str) -> bool:
+        """Whether a parameter tensor is trained."""
+        return name not in self.fixed and name.rsplit(".", 1)[-1] not in STATISTICS
 
 
 def check_weights(graph: Graph, weights: Weights, source: str) -> None:

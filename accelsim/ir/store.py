@@ -37,6 +37,7 @@ def graph_json(graph: Graph) -> str:
         for value in graph.inputs
     ]
     document = {"schema": SCHEMA, "name": graph.name, "inputs": inputs, "nodes": nodes, "outputs": list(graph.outputs)}
+    document |= {"fixed": sorted(graph.fixed)} if graph.fixed else {}
     return json.dumps(document, indent=1) + "\n"
 
 
@@ -84,7 +85,7 @@ def load_graph(path: Path) -> Graph:
 
 
 def _graph(document: dict[str, Any]) -> Graph:
-    whole = _entry("graph", document, ("schema", "name", "inputs", "nodes", "outputs"))
+    whole = _entry("graph", {"fixed": [], **document}, ("schema", "name", "inputs", "nodes", "outputs", "fixed"))
     inputs = []
     for i, value in enumerate(_list("inputs", whole["inputs"])):
         labelled = {"classes": 0, **value} if isinstance(value, dict) else value
@@ -92,7 +93,11 @@ def _graph(document: dict[str, Any]) -> Graph:
         name, shape = _text(f"inputs[{i}].name", entry["name"]), _integers(f"inputs[{i}].shape", entry["shape"])
         inputs.append(Input(name, shape, _field(f"inputs[{i}].classes", int, entry["classes"])))
     nodes = tuple(_node(i, entry) for i, entry in enumerate(_list("nodes", whole["nodes"])))
-    return Graph(_text("name", whole["name"]), tuple(inputs), nodes, _texts("outputs", whole["outputs"]))
+    fixed = frozenset(_texts("fixed", whole["fixed"]))
+    graph = Graph(_text("name", whole["name"]), tuple(inputs), nodes, _texts("outputs", whole["outputs"]), fixed)
+    for name in sorted(fixed - graph.parameter_shapes.keys()):
+        raise GraphError(f"fixed: no parameter tensor {name!r}{did_you_mean(name, graph.parameter_shapes)}")
+    return graph
 
 
 def _entry(where: str, value: Any, wanted: Collection[str]) -> dict[str, Any]:

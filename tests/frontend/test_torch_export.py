@@ -191,3 +191,30 @@ def test_what_no_output_needs_is_left_out() -> None:
     graph, weights = lower_module(TwoHeads(), [torch.zeros(1, 3)], "net")
     assert [node.name for node in graph.nodes] == ["kept"]
     assert set(weights) == {"kept.weight", "kept.bias"}
+
+
+class _Mixed(nn.Module):
+    """What is trained beside what is only stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.dense = nn.Embedding(10, 6), nn.Linear(6, 8 * 4 * 4)
+        self.plain, self.conv = nn.BatchNorm2d(8, affine=False), nn.Conv2d(8, 4, 3, padding=1)
+        self.slope, self.group = nn.PReLU(4), nn.GroupNorm(2, 4)
+        self.layer = nn.LayerNorm([4, 4], bias=False)
+        self.added = nn.Parameter(torch.ones(1, 4, 4, 4))
+        self.register_buffer("blur", torch.full((4, 1, 1), 2.5))
+        self.last = nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 3, 1))
+
+    def forward(self, label: torch.Tensor) -> torch.Tensor:
+        x = self.dense(self.table(label)).view(-1, 8, 4, 4)
+        x = self.layer(self.group(self.slope(self.conv(self.plain(x))))) + self.added
+        return torch.tanh(self.last(x * self.blur))
+
+
+def test_only_what_is_trained_counts_as_parameters() -> None:
+    module = _Mixed().eval()
+    graph, weights = lower_module(module, [torch.zeros(2, dtype=torch.long)], "mixed")
+    assert graph.fixed == {"blur.value", "plain.weight", "plain.bias", "layer.bias"}
+    assert graph.trainable_parameters == sum(p.numel() for p in module.parameters())
+    assert graph.parameter_shapes.keys() == weights.keys()

@@ -85,11 +85,11 @@ def test_what_is_not_a_count(data: object) -> None:
 
 @pytest.mark.parametrize("data", [0, -3, {"value": -3}])
 def test_a_positive_count_is_at_least_one(data: object) -> None:
-    with pytest.raises(ValidationError, match="must be at least 1, not (0|-3)"):
+    with pytest.raises(ValidationError, match=r"must be at least 1, not (0|-3)"):
         TypeAdapter(PositiveCount).validate_python(data)
 
 
 @pytest.mark.parametrize("data", [0, -3.5, {"value": -3}])
 def test_a_positive_quantity_is_greater_than_0(data: object) -> None:
-    with pytest.raises(ValidationError, match="must be greater than 0, not (0|-3)"):
+    with pytest.raises(ValidationError, match=r"must be greater than 0, not (0|-3)"):
         TypeAdapter(PositiveQuantity).validate_python(data)

@@ -18,6 +18,11 @@ def _filled(lowering: Lowering, at: Call, like: Tensor | None, *arguments: Any) 
     )
 
 
+def _made_up(weight: Any, bias: Any) -> list[str]:
+    """The roles that `_filled` fills."""
+    return [role for role, given in (("weight", weight), ("bias", bias)) if given is None]
+
+
 def _expect_channels_first(lowering: Lowering, at: Call) -> str:
     if not lowering.layout(at, args(at)[0]).plain:
         raise refuse(at, f"{at.target} where the batch is not the first dimension")
@@ -56,7 +61,8 @@ def _stored_norm(lowering: Lowering, at: Call, given: tuple[Any, ...], eps: floa
     scale, shift = _filled(lowering, at, means, weight, bias)
     tensors = {"weight": scale, "bias": shift, "mean": means, "var": variances}
     value = _expect_channels_first(lowering, at)
-    return lowering.emit_with(at, ops.BatchNorm(means.numel(), eps), [value], [mean, var, weight, bias], tensors)
+    op, made_up = ops.BatchNorm(means.numel(), eps), _made_up(weight, bias)
+    return lowering.emit_with(at, op, [value], [mean, var, weight, bias], tensors, made_up)
 
 
 def native_batch_norm(lowering: Lowering, at: Call) -> str:
@@ -94,7 +100,8 @@ def _measured_norm(
     if not op.affine:
         return lowering.emit(at, op, [value])
     scale, shift = _filled(lowering, at, None, weight, bias)
-    return lowering.emit_with(at, op, [value], [weight, bias], {"weight": scale, "bias": shift})
+    tensors = {"weight": scale, "bias": shift}
+    return lowering.emit_with(at, op, [value], [weight, bias], tensors, _made_up(weight, bias))
 
 
 def _last_axes(lowering: Lowering, at: Call) -> ops.Shape:
