@@ -1,4 +1,4 @@
-"""Sums in registers that saturate: addition by addition, in the order that `Accumulator` defines.
+"""Sums addition by addition, in the order that `Accumulator` defines: in registers that saturate, and in float32.
 
 Slow, and obviously right: every multiplying layer is a convolution over rows and columns, whose taps are walked in the
 order of the input they read.
@@ -7,8 +7,9 @@ order of the input they read.
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
-from accelsim.engine.linear_kernel import Integers
+from accelsim.engine.linear_kernel import Array, Integers
 from accelsim.formats.accumulator import Accumulator, held
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
 
@@ -37,9 +38,22 @@ def register_sums(
     return np.array(sums), int(np.count_nonzero(overflowed))
 
 
-def _taps(
-    conv: Conv2d, images: Integers, kernels: Integers, size: tuple[int, int]
-) -> Iterator[tuple[Integers, Integers]]:
+def ordered_float_sums(
+    op: Linear, x: NDArray[np.float32], weights: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Sums `[N, out_channels, ...]` that start at the bias, every product and every sum rounded to float32."""
+    conv, images, kernels = _as_convolution(op, x, weights)
+    size = _outputs(conv, images)
+    shape = len(images), conv.groups, conv.out_channels // conv.groups, *size
+    sums = np.array(np.broadcast_to(bias.reshape(1, *shape[1:3], 1, 1), shape))
+    for seen, weight in _taps(conv, images, kernels, size):
+        for channel in range(seen.shape[2]):
+            sums += seen[:, :, channel, None] * weight[:, :, channel, None, None]
+    sums = sums.reshape(len(images), conv.out_channels, *size)
+    return sums.reshape(*x.shape[:-1], op.out_features) if isinstance(op, Dense) else sums
+
+
+def _taps(conv: Conv2d, images: Array, kernels: Array, size: tuple[int, int]) -> Iterator[tuple[Array, Array]]:
     """For each tap what the outputs read `[N, groups, each_in, rows, columns]`, and `[groups, each_out, each_in]`."""
     each_in = conv.in_channels // conv.groups
     grouped = images.reshape(len(images), conv.groups, each_in, *images.shape[2:])
@@ -52,7 +66,7 @@ def _taps(
         yield grouped[:, :, :, reads[0], reads[1]], by_group[..., r, s]
 
 
-def _outputs(conv: Conv2d, images: Integers) -> tuple[int, int]:
+def _outputs(conv: Conv2d, images: Array) -> tuple[int, int]:
     extents = [d * (k - 1) + 1 for d, k in zip(conv.dilation, conv.kernel, strict=True)]
     rows, columns = (
         (size - extent) // stride + 1
@@ -61,7 +75,7 @@ def _outputs(conv: Conv2d, images: Integers) -> tuple[int, int]:
     return rows, columns
 
 
-def _as_convolution(op: Linear, x: Integers, weights: Integers) -> tuple[Conv2d, Integers, Integers]:
+def _as_convolution(op: Linear, x: Array, weights: Array) -> tuple[Conv2d, Array, Array]:
     """The same layer as a convolution without padding over the rows and columns of `x`, already padded."""
     match op:
         case Dense():
@@ -73,11 +87,11 @@ def _as_convolution(op: Linear, x: Integers, weights: Integers) -> tuple[Conv2d,
             return _gathering(op, x, weights)
 
 
-def _gathering(op: ConvTranspose2d, x: Integers, weights: Integers) -> tuple[Conv2d, Integers, Integers]:
+def _gathering(op: ConvTranspose2d, x: Array, weights: Array) -> tuple[Conv2d, Array, Array]:
     """Zeros between the inputs, then a convolution with the kernel turned by 180 degrees."""
     n, channels, height, width = x.shape
     (sy, sx), (dy, dx), (top, bottom, left, right) = op.stride, op.dilation, op.crop
-    spread = np.zeros((n, channels, (height - 1) * sy + 1, (width - 1) * sx + 1), np.int64)
+    spread = np.zeros((n, channels, (height - 1) * sy + 1, (width - 1) * sx + 1), x.dtype)
     spread[:, :, ::sy, ::sx] = x
     reach_y, reach_x = dy * (op.kernel[0] - 1), dx * (op.kernel[1] - 1)
     images = _framed(spread, (reach_y - top, reach_y - bottom, reach_x - left, reach_x - right))
@@ -87,7 +101,7 @@ def _gathering(op: ConvTranspose2d, x: Integers, weights: Integers) -> tuple[Con
     return conv, images, turned
 
 
-def _framed(x: Integers, frame: tuple[int, int, int, int]) -> Integers:
+def _framed(x: Array, frame: tuple[int, int, int, int]) -> Array:
     """Zeros above, below, left and right of the images; where a number is negative, so many rows or columns less."""
     top, bottom, left, right = frame
     padded = np.pad(x, ((0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in ((top, bottom), (left, right)))))
