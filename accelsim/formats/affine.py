@@ -7,18 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 Granularity = Literal["channel", "tensor"]
+RequantizationMode = Literal["single", "double", "float"]
+"""How sums become codes: rounded once, rounded twice as gemmlowp does, or by a float32 factor; see `requantize`."""
 
 
 @dataclass(frozen=True)
 class AffineInt:
     """`bits`-wide two's-complement codes.
 
-    Symmetric: the zero point is 0 and the most negative code is not used, so that negation is exact.
+    Symmetric: the zero point is 0 and the most negative code is not used, so that negation is exact. Fitted: scale and
+    zero point are those of least squared error (`em_fit`), instead of what the calibration method says. Requantization:
+    how sums become codes of this format; weights have none.
     """
 
     bits: int
     granularity: Granularity
     symmetric: bool
+    fitted: bool = False
+    requantization: RequantizationMode = "single"
 
     @property
     def low(self) -> int:
@@ -31,12 +37,20 @@ class AffineInt:
         return (1 << (self.bits - 1)) - 1
 
     @property
+    def factor_bits(self) -> int:
+        """Width of what inputs are multiplied with."""
+        return self.bits
+
+    @property
     def dtype(self) -> type[np.int8] | type[np.int16]:
         """Smallest numpy integer that holds a code."""
         return np.int8 if self.bits <= 8 else np.int16
 
     def __str__(self) -> str:
-        return f"int{self.bits}:{self.granularity}:{'sym' if self.symmetric else 'asym'}"
+        options = [self.granularity, "sym" if self.symmetric else "asym"]
+        options += ["em"] if self.fitted else []
+        options += [self.requantization] if self.requantization != "single" else []
+        return ":".join([f"int{self.bits}", *options])
 
 
 @dataclass(frozen=True)

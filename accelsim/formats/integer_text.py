@@ -2,10 +2,15 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
+from typing import get_args
 
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import AffineInt
+from accelsim.formats.affine import AffineInt, RequantizationMode
 from accelsim.formats.spelling import Family, unknown_option, width
+
+_OPTIONS = ("channel", "tensor", "sym", "asym", "em", *get_args(RequantizationMode))
+_EXCLUDING = (("channel", "tensor"), ("sym", "asym"), *combinations(get_args(RequantizationMode), 2))
 
 
 def _read(match: re.Match[str], role: str) -> AffineInt:
@@ -13,14 +18,14 @@ def _read(match: re.Match[str], role: str) -> AffineInt:
     format = AffineInt(width("int", match[1]), "channel" if weights else "tensor", symmetric=weights)
     for option in options:
         format = _with_option(format, option, text)
-    for one, other in (("channel", "tensor"), ("sym", "asym")):
+    for one, other in _EXCLUDING:
         if one in options and other in options:
             raise AccelsimError(f"precision: {text!r}: :{one} and :{other} exclude each other")
     if weights and not format.symmetric and format.bits == 16:
         raise AccelsimError(f"precision: weights={text}: asymmetric weights have 15 bits at most")
     if not weights and format.granularity == "channel":
         raise AccelsimError(f"precision: activations={text}: activations are quantized per tensor (:tensor)")
-    return format
+    return replace(format, requantization="single") if weights else format
 
 
 def _with_option(format: AffineInt, option: str, text: str) -> AffineInt:
@@ -29,8 +34,12 @@ def _with_option(format: AffineInt, option: str, text: str) -> AffineInt:
             return replace(format, granularity=option)
         case "sym" | "asym":
             return replace(format, symmetric=option == "sym")
+        case "em":
+            return replace(format, fitted=True)
+        case "single" | "double" | "float":
+            return replace(format, requantization=option)
         case _:
-            raise unknown_option(text, option, ("channel", "tensor", "sym", "asym"))
+            raise unknown_option(text, option, _OPTIONS)
 
 
 INTEGERS = Family(
@@ -39,6 +48,7 @@ INTEGERS = Family(
     tuple(f"int{n}" for n in range(2, 17)),
     {
         "int2..int16": "affine integers; weights per output channel symmetric, activations per tensor affine "
-        "(options :channel|:tensor, :sym|:asym)",
+        "(options :channel|:tensor, :sym|:asym, :em for scales of least squared error; of activations :single, :double "
+        "or :float, how sums become codes: rounded once, twice as gemmlowp does, or by a float32 factor)",
     },
 )

@@ -164,3 +164,75 @@ def test_from_affine_operands_to_fixed_point_the_product_is_shifted(
     exact = PLAIN[rounding](Fraction(total * multiplier, 2**shift))
     got = requantize_fixed(np.array([total]), constants, FixedPoint(9, 0, rounding, overflow), relu=False, axis=0)
     assert got.tolist() == [plain_overflow(exact, 9, overflow)]
+
+
+def gemmlowp(total: int, real: float) -> int:
+    """C++ of gemmlowp (fixedpoint.h) and TFLite (QuantizeMultiplier), line by line, in unbounded integers."""
+    fraction, exponent = math.frexp(real)
+    quantized = math.floor(Fraction(fraction) * 2**31 + Fraction(1, 2))
+    if quantized == 2**31:
+        quantized, exponent = quantized // 2, exponent + 1
+    if exponent < -31:
+        quantized = exponent = 0
+    ab = (total << max(exponent, 0)) * quantized
+    nudge = 2**30 if ab >= 0 else 1 - 2**30
+    high = math.trunc(Fraction(ab + nudge, 2**31))  # C division truncates
+    right = max(-exponent, 0)
+    mask = (1 << right) - 1
+    threshold = (mask >> 1) + (high < 0)
+    return (high >> right) + ((high & mask) > threshold)
+
+
+REALS = st.floats(2.0**-34, 2.0**8) | st.sampled_from(
+    [1.0, 0.5, 0.25, 2.0, math.nextafter(1, 0), 2.0**-32, 3 * 2.0**-8]
+)
+INT32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-300, 300)
+
+
+@MANY
+@given(total=INT32 | SUMS, real=REALS, zero_point=st.integers(-128, 127))
+@example(total=-3, real=0.5, zero_point=0)
+@example(total=-(2**31), real=math.nextafter(1, 0), zero_point=0)
+@example(total=2**47 - 1, real=255.9, zero_point=0)
+def test_double_rounding_is_gemmlowp(total: int, real: float, zero_point: int) -> None:
+    constants = requantization(np.array([real]), "double")
+    low, high = -(2**60), 2**60
+    got = requantize(np.array([[total]]), constants, zero_point, low, high, 1)
+    assert got.tolist() == [[gemmlowp(total, real) + zero_point]] and got.dtype == np.int64
+
+
+def test_rounding_twice_differs_from_once_at_ties() -> None:
+    real, totals = np.array([0.25]), np.array([-6, -2, 2, 6, 7])
+    once, twice = (requantize(totals, requantization(real, mode), 0, -128, 127, 0) for mode in ("single", "double"))
+    assert once.tolist() == [-1, 0, 1, 2, 2] and twice.tolist() == [-2, -1, 1, 2, 2]
+    near_tie = np.array([math.nextafter(0.25, 0)])  # 0.25 in 31 bits, so that nothing changes
+    assert requantize(totals, requantization(near_tie, "double"), 0, -128, 127, 0).tolist() == [-2, -1, 1, 2, 2]
+
+
+@MANY
+@given(total=INT32 | SUMS, real=REALS, zero_point=st.integers(-128, 127))
+@example(total=2**24 + 1, real=0.5, zero_point=0)
+@example(total=5, real=0.5, zero_point=0)
+def test_float_factors_round_in_float32(total: int, real: float, zero_point: int) -> None:
+    product = float(np.float32(np.float64(np.float32(total)) * np.float64(np.float32(real))))  # 48 bits, rounded once
+    exact = min(max(round(Fraction(product)) + zero_point, -128), 127)
+    constants = requantization(np.array([real]), "float")
+    assert requantize(np.array([total]), constants, zero_point, -128, 127, 0).tolist() == [exact]
+
+
+@pytest.mark.parametrize("mode", ["single", "double", "float"])
+def test_channels_have_their_own_factors_in_every_mode(mode: Any) -> None:
+    constants = requantization(np.array([4.0, 1.0, 0.25]), mode)
+    assert constants.mode == mode and (constants.factor is not None) == (mode == "float")
+    codes = requantize(np.full((2, 3, 2), -30), constants, 5, -128, 127, 1)
+    assert codes[:, 0].tolist() == [[-115, -115]] * 2
+    assert codes[:, 1].tolist() == [[-25, -25]] * 2
+    assert codes[0, 2, 0] == {"single": -2, "double": -3, "float": -3}[mode]  # -7.5 up, away from 0, to even
+    empty = requantize(np.zeros((0, 3), np.int64), constants, 0, -128, 127, 1)
+    assert empty.shape == (0, 3) and empty.dtype == np.int64
+
+
+def test_constants_round_ties_upward() -> None:
+    """Halves of the last bit of a 31-bit multiplier, as C's `round` has them."""
+    odd = (2**30 + 2) * 2.0**-31 + 2.0**-32
+    assert requantization(np.array([odd])).multiplier.tolist() == [2**30 + 3]

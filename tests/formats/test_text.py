@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,16 @@ def test_precisions_round_trip(weights: AffineInt, activations: AffineInt, accum
     assert parse_precision(" , ".join(reversed(parts))) == precision
 
 
+@pytest.mark.parametrize("mode", ["single", "double", "float"])
+def test_requantization_is_an_option_of_activations(mode: Any) -> None:
+    printed = "" if mode == "single" else f":{mode}"
+    for text in (f"int8:{mode}", f"weights=int8,activations=int8:{mode}"):
+        assert str(parse_precision(text)) == f"weights=int8:channel:sym,activations=int8:tensor:asym{printed}"
+    short = parse_precision(f"int4:{mode}:sym")
+    assert parse_precision(str(short)) == short
+    assert str(short.boundary) == f"int8:tensor:sym{printed}" and short.weights == parse_format("int4", "weights")
+
+
 def test_float32() -> None:
     precision = parse_precision("float32")
     assert precision == Precision(Float32(), Float32()) == parse_precision(str(precision))
@@ -81,6 +92,7 @@ def test_the_list_of_formats_tells_of_each(text: str) -> None:
         ("int8:symm", "precision: 'int8:symm': unknown option 'symm' (did you mean 'sym'?)"),
         ("int8:sym:asym", "precision: 'int8:sym:asym': :sym and :asym exclude each other"),
         ("weights=int8:tensor:channel,activations=int8", ":channel and :tensor exclude each other"),
+        ("int8:double:float", "precision: 'int8:double:float': :double and :float exclude each other"),
         ("int16:asym", "precision: weights=int16:asym: asymmetric weights have 15 bits at most"),
         ("int8:channel", "precision: activations=int8:channel: activations are quantized per tensor (:tensor)"),
         ("weights=int8", "precision: 'weights=int8' lacks activations="),
