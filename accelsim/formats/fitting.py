@@ -18,13 +18,18 @@ from accelsim.formats.affine import (
     scaling_for_weights,
     weight_scaling,
 )
+from accelsim.formats.binary import Binary
 from accelsim.formats.calibration import Calibration
+from accelsim.formats.em_fit import em_fit
 from accelsim.formats.fixed import FRACTION_LIMIT, FixedPoint, holding
 from accelsim.formats.histogram import Histogram
-from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.number_format import IntegerFormat, NumberFormat
 from accelsim.formats.quantize import dequantize, quantize
+from accelsim.formats.ternary import Ternary, activation_scale
 
 Float64 = NDArray[np.float64]
+POINTS = 2048
+"""Values that the histogram is gathered into for `em_fit`."""
 RATIOS = np.arange(100, 0, -1) / 100
 """Parts of the full range that `mse` tries; of equal errors the larger part wins."""
 
@@ -37,11 +42,42 @@ def fitted(format: IntegerFormat, seen: Histogram, method: Calibration) -> tuple
         case FixedPoint():
             chosen = format if format.fraction is not None else _fitted_fixed(format, seen, method)
             return chosen, Scaling(np.array([chosen.unit]), 0)
+        case Ternary():
+            return format, Scaling(np.array([activation_scale(*_points(seen))]), 0)
+        case Binary():
+            values, counts = _points(seen)
+            mean = float(np.average(np.abs(values), weights=counts)) if counts.sum() else 0.0
+            return format, Scaling(np.array([mean or 1.0]), 0)
         case _:
             assert_never(format)
 
 
+def needs_counts(format: NumberFormat, method: Calibration) -> bool:
+    """Whether `fitted` looks at how often values occur, not only at their range."""
+    return method.method != "minmax" or isinstance(format, Ternary | Binary) or getattr(format, "fitted", False)
+
+
+def _points(seen: Histogram) -> tuple[Float64, NDArray[np.int64]]:
+    """The middle of each bin and its count; zeros are one of them."""
+    begin, end, counts = seen.occupied()
+    return np.append((begin + end) / 2, 0.0), np.append(counts, seen.zeros)
+
+
+def _gathered(values: Float64, counts: NDArray[np.int64]) -> tuple[Float64, Float64]:
+    """The same in at most POINTS values, each the mean of its neighbours."""
+    order = np.argsort(values, kind="stable")
+    share = np.minimum(np.arange(len(order)) * POINTS // max(len(order), 1), POINTS - 1)
+    total = np.bincount(share, counts[order])
+    mean = np.bincount(share, values[order] * counts[order])
+    kept = total > 0
+    return mean[kept] / total[kept], total[kept]
+
+
 def _fitted_affine(format: AffineInt, seen: Histogram, method: Calibration) -> Scaling:
+    if format.fitted:
+        values, counts = _gathered(*_points(seen))
+        scaling = em_fit(format, values[None], counts[None])
+        return Scaling(scaling.scale, int(scaling.zero_point[0]))
     match method.method:
         case "minmax":
             return scaling_for_range(format, seen.low, seen.high)
@@ -75,10 +111,13 @@ def _finer(format: FixedPoint) -> list[FixedPoint]:
 
 
 def fitted_weights(
-    format: IntegerFormat, weights: NDArray[np.float32], method: Calibration
-) -> tuple[IntegerFormat, ChannelScaling]:
+    format: AffineInt | FixedPoint, weights: NDArray[np.float32], method: Calibration
+) -> tuple[AffineInt | FixedPoint, ChannelScaling]:
     """Format and scaling of a weight tensor, output channels first. Only `mse` leaves out any weight's value."""
     match format:
+        case AffineInt() if format.fitted:
+            rows = weights.reshape(len(weights) if format.granularity == "channel" else 1, -1)
+            return format, em_fit(format, rows.astype(np.float64))
         case AffineInt() if method.method != "mse":
             return format, scaling_for_weights(format, weights, 0)
         case AffineInt():

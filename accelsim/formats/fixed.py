@@ -33,6 +33,11 @@ class FixedPoint:
         return (1 << (self.bits - 1)) - 1
 
     @property
+    def factor_bits(self) -> int:
+        """Width of what inputs are multiplied with."""
+        return self.bits
+
+    @property
     def dtype(self) -> type[np.int8] | type[np.int16]:
         """Smallest numpy integer that holds a code."""
         return np.int8 if self.bits <= 8 else np.int16

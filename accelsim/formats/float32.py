@@ -8,6 +8,7 @@ class Float32:
     """32-bit floating point; weights, activations and sums alike."""
 
     bits: int = 32
+    factor_bits: int = 32
 
     def __str__(self) -> str:
         return "float32"

@@ -12,6 +12,7 @@ from accelsim.formats.float32 import Float32
 from accelsim.formats.integer_text import INTEGERS
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.spelling import Family
+from accelsim.formats.weight_text import BINARY, CODEBOOK, LOGARITHMIC, TANH, TERNARY
 
 Role = Literal["weights", "activations"]
 
@@ -21,7 +22,17 @@ _FLOAT32 = Family(
     ("float32",),
     {"float32": "IEEE single precision: the reference"},
 )
-FAMILIES: tuple[Family[NumberFormat], ...] = (_FLOAT32, INTEGERS, FIXED, HLS)
+FAMILIES: tuple[Family[NumberFormat], ...] = (
+    _FLOAT32,
+    INTEGERS,
+    FIXED,
+    HLS,
+    TERNARY,
+    BINARY,
+    CODEBOOK,
+    LOGARITHMIC,
+    TANH,
+)
 MEANINGS = {spelling: meaning for family in FAMILIES for spelling, meaning in family.meanings.items()}
 """Spelling -> one line of meaning, for `accelsim list formats`."""
 

@@ -1,10 +1,19 @@
 """All formats, as unions that a type checker can exhaust."""
 
 from accelsim.formats.affine import AffineInt
+from accelsim.formats.binary import Binary
+from accelsim.formats.codebook import Codebook
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
+from accelsim.formats.logarithmic import Logarithmic
+from accelsim.formats.tanh_levels import TanhLevels
+from accelsim.formats.ternary import Ternary
 
-IntegerFormat = AffineInt | FixedPoint
-"""Formats of weights and activations whose codes are the integers that are multiplied."""
-NumberFormat = Float32 | IntegerFormat
+IntegerFormat = AffineInt | FixedPoint | Ternary | Binary
+"""Formats whose codes are multiplied as they are, of weights and of activations."""
+LevelFormat = Codebook | Logarithmic | TanhLevels
+"""Formats whose codes choose one of several integer levels: of weights only."""
+WeightFormat = IntegerFormat | LevelFormat
+"""Formats of integer weights."""
+NumberFormat = Float32 | WeightFormat
 """Every format."""

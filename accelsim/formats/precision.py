@@ -6,13 +6,20 @@ from dataclasses import dataclass, field, replace
 from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import AffineInt
+from accelsim.formats.binary import Binary
 from accelsim.formats.calibration import MINMAX, Calibration
+from accelsim.formats.codebook import Codebook
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
+from accelsim.formats.logarithmic import Logarithmic
 from accelsim.formats.number_format import NumberFormat
+from accelsim.formats.tanh_levels import TanhLevels
+from accelsim.formats.ternary import Ternary
 
 BOUNDARY_BITS = 8
 """Network inputs and outputs have this many bits or more, unless their format is named."""
+BOUNDARY = AffineInt(BOUNDARY_BITS, "tensor", symmetric=False)
+"""Format of network inputs and outputs where activations have too few levels to be widened."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,10 @@ class Precision:
                 gained = max(0, BOUNDARY_BITS - format.bits)
                 fraction = None if format.fraction is None else format.fraction + gained
                 return replace(format, bits=format.bits + gained, fraction=fraction)
+            case Ternary() | Binary():
+                return BOUNDARY
+            case Codebook() | Logarithmic() | TanhLevels():
+                raise AssertionError(f"{format} is a format of weights")
 
     def __str__(self) -> str:
         """The canonical spelling: every format in full, every part that is not a default."""

@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats.affine import AffineInt, ChannelScaling, Scaling
+from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.rounding import overflowed, round_reals
+from accelsim.formats.ternary import Ternary
 
 _LARGE = 2.0**62
 
@@ -23,7 +25,8 @@ def quantize(
 ) -> NDArray[np.int64]:
     """Codes of `values`: divide by the scale in float64, round, add the zero point, handle overflow.
 
-    Affine integers round ties to even and saturate; fixed point rounds and overflows as the format says.
+    Affine integers and ternary codes round ties to even and saturate; fixed point rounds and overflows as the format
+    says; a binary code is the sign.
     """
     steps = values.astype(np.float64) / along(scaling.scale, values.ndim, axis)
     match format:
@@ -35,6 +38,10 @@ def quantize(
                 steps = np.fmod(np.where(np.isfinite(steps), steps, 0.0), 2.0**format.bits)
             whole = round_reals(np.clip(steps, -_LARGE, _LARGE), format.rounding)
             return overflowed(whole.astype(np.int64), format.bits, format.overflow)
+        case Ternary():
+            return np.asarray(np.clip(np.rint(steps), format.low, format.high).astype(np.int64))
+        case Binary():
+            return signs(steps)
         case _:
             assert_never(format)
 

@@ -8,6 +8,7 @@ from accelsim.formats.format_text import MEANINGS, parse_format
 from accelsim.formats.part_text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.formats.precision import LayerPrecision, Precision
 from accelsim.formats.precision_file import load_precision
+from accelsim.formats.weight_text import ALONE
 
 __all__ = [
     "MEANINGS",
@@ -18,6 +19,8 @@ __all__ = [
 ]
 
 LAYERS = "layers."
+ALONE_WITH = "int8"
+"""Activations of a format that, given alone, is meant for the weights."""
 
 
 def parse_precision(text: str) -> Precision:
@@ -53,9 +56,10 @@ def parse_precision(text: str) -> Precision:
 
 
 def _parts(text: str) -> dict[str, str]:
-    """Key -> value. A first item without = stands for weights and activations."""
+    """Key -> value. A first item without = stands for weights and activations, or for weights with int8 activations."""
     items = [item.strip() for item in re.split(r",(?![^<]*>)", text)]
-    parts = {} if "=" in items[0] else {"weights": items[0], "activations": items[0]}
+    activations = ALONE_WITH if ALONE.fullmatch(items[0]) else items[0]
+    parts = {} if "=" in items[0] else {"weights": items[0], "activations": activations}
     for item in items if "=" in items[0] else items[1:]:
         key, _, value = item.partition("=")
         root, dot, _ = key.partition(".")

@@ -36,22 +36,23 @@ class Encoding:
 class IntegerWeights:
     """What the hardware holds for one layer.
 
-    codes: weight codes in the shape of the float weights, int8 or int16. scaling: of the codes, per output channel.
+    codes: weight codes in the shape of the float weights, int8 or int16. scaling: per output channel.
     bias: `[out_channels]` at scale input_scale * weight_scale, saturated to the accumulator.
     requantization: None when the result passes through float arithmetic on its way out.
-    centred: codes minus their zero points, int16; None where those are all 0.
+    multiplied: what inputs are multiplied with, int8 or int16, where that is not the codes themselves: codes minus
+    their zero points, or the levels that they choose.
     """
 
     codes: NDArray[Any]
     scaling: Scaling | ChannelScaling
     bias: NDArray[np.int64]
     requantization: Requantization | None
-    centred: NDArray[np.int16] | None = None
+    multiplied: NDArray[Any] | None = None
 
     @property
     def factors(self) -> NDArray[Any]:
-        """What inputs are multiplied with: codes, minus their zero points where they have any."""
-        return self.codes if self.centred is None else self.centred
+        """What inputs are multiplied with; a factor stands for scaling.scale * factor."""
+        return self.codes if self.multiplied is None else self.multiplied
 
 
 @dataclass(frozen=True)

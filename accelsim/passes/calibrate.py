@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
-from accelsim.formats.calibration import MINMAX
-from accelsim.formats.fitting import fitted
-from accelsim.formats.float32 import Float32
+from accelsim.formats.fitting import fitted, needs_counts
 from accelsim.formats.histogram import Histogram
+from accelsim.formats.number_format import IntegerFormat
 from accelsim.ir.graph import Weights
 from accelsim.ir.program import Encoding, Program, encoding_roots
 
@@ -27,7 +26,8 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     if not len(next(iter(inputs.values()))):
         raise AccelsimError("calibration: needs at least one input")
     roots = encoding_roots(program.graph)
-    counted = program.precision.calibration != MINMAX
+    method = program.precision.calibration
+    counted = {root for root in set(roots.values()) if needs_counts(program.encodings[root].format, method)}
     seen: dict[str, Histogram] = {}
 
     def observe(name: str, value: NDArray[Any]) -> None:
@@ -39,7 +39,7 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
         if roots[name] == name:
             histogram = seen.setdefault(name, Histogram())
             histogram.widen(low, high)
-            if counted:
+            if name in counted:
                 histogram.add(value)
 
     run_float(program.graph, weights, inputs, observe=observe)
@@ -47,11 +47,11 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     encodings = dict(program.encodings)
     for value, root in roots.items():
         format = encodings[root].format
-        assert not isinstance(format, Float32)
+        assert isinstance(format, IntegerFormat)
         if value != root:
             encodings[value] = encodings[root]
         elif value in labels:
             encodings[value] = Encoding(format, Scaling(np.ones(1), format.low))  # each integer has a code of its own
         else:
-            encodings[value] = Encoding(*fitted(format, seen[value], program.precision.calibration))
+            encodings[value] = Encoding(*fitted(format, seen[value], method))
     return replace(program, encodings=encodings)

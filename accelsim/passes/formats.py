@@ -1,17 +1,21 @@
 """Give every value and every multiplying layer its format. Needs shapes only, no weights."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import get_args
 
 from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
 from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.affine import AffineInt
+from accelsim.formats.binary import Binary, redundancy
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.precision import LayerPrecision, Precision
-from accelsim.ir.graph import Graph, Input
-from accelsim.ir.ops import Linear
+from accelsim.ir.graph import Graph, Input, Node
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Linear
 from accelsim.ir.program import Encoding, LinearLayer, Program, encoding_roots
 
+BESIDE_BINARY = AffineInt(8, "channel", symmetric=True)
+"""Weights of the layers that `binary:apgan` leaves alone."""
 WIDEST_LABEL = 16
 """Bits of the widest integer format."""
 
@@ -32,7 +36,7 @@ def assign_formats(graph: Graph, precision: Precision) -> Program:
         formats |= {value.name: _labels(value) for value in graph.inputs if value.classes}
     encodings = {value: Encoding(formats[root]) for value, root in roots.items()}
     linear = {
-        node.name: _layer(precision, rules.get(node.name, LayerPrecision()), encodings[node.inputs[0]].format)
+        node.name: _layer(graph, node, precision, rules.get(node.name, LayerPrecision()), encodings)
         for node in graph.nodes
         if isinstance(node.op, get_args(Linear))
     }
@@ -47,12 +51,23 @@ def _labels(value: Input) -> AffineInt:
     return AffineInt(bits, "tensor", symmetric=False)
 
 
-def _layer(precision: Precision, rule: LayerPrecision, inputs: NumberFormat) -> LinearLayer:
-    weights = rule.weights or precision.weights
+def _layer(
+    graph: Graph, node: Node, precision: Precision, rule: LayerPrecision, encodings: Mapping[str, Encoding]
+) -> LinearLayer:
+    weights = _chosen(graph, node, rule.weights or precision.weights)
     if precision.is_float:
         return LinearLayer(weights, None)
-    default = default_accumulator(weights.bits, inputs.bits)
+    default = default_accumulator(weights.factor_bits, encodings[node.inputs[0]].format.bits)
     return LinearLayer(weights, rule.accumulator or precision.accumulator or default)
+
+
+def _chosen(graph: Graph, node: Node, weights: NumberFormat) -> NumberFormat:
+    """The weight format of one layer: `binary:apgan` looks at the layer's input, the others are what they are."""
+    if not isinstance(weights, Binary) or weights.rule != "apgan":
+        return weights
+    shape = graph.shapes[node.inputs[0]]
+    convolves = isinstance(node.op, Conv2d | ConvTranspose2d)
+    return replace(weights, rule="xnor") if convolves and redundancy(*shape) > 0 else BESIDE_BINARY
 
 
 def _rules(graph: Graph, precision: Precision, roots: dict[str, str]) -> dict[str, LayerPrecision]:

@@ -1,6 +1,7 @@
 """Turn float weights into the integers the hardware holds: codes, bias, requantization constants."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +9,12 @@ from numpy.typing import NDArray
 from accelsim.engine.linear_kernel import affine_of
 from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import ChannelScaling
-from accelsim.formats.fitting import fitted_weights
-from accelsim.formats.fixed import FixedPoint, coarsened
+from accelsim.formats.affine import AffineInt
+from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
-from accelsim.formats.number_format import IntegerFormat
-from accelsim.formats.quantize import along, quantize
+from accelsim.formats.number_format import WeightFormat
 from accelsim.formats.requantize import Requantization, pure_shift, requantization
+from accelsim.formats.stored_weights import stored_weights
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import ConvTranspose2d, Linear, Op
 from accelsim.ir.parameters import parameter_shapes
@@ -44,64 +44,50 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
     bias = weights[node.parameter("bias")].astype(np.float64) if _has_bias(node) else np.zeros(channels)
     input_scale = affine_of(program.encodings[node.inputs[0]])[1].scale
     output_scale = affine_of(program.encodings[node.name])[1].scale if arithmetic(node) == "integer" else None
-    format, scaling = fitted_weights(layer.weights, float_weights, program.precision.calibration)
-    if isinstance(format, FixedPoint) and format != layer.weights:
-        format, scaling = _coarse_enough(format, bias, input_scale, layer.accumulator)
-    elif not isinstance(format, FixedPoint):
-        scaling = _raised(scaling, bias, input_scale, output_scale, layer.accumulator)
-    codes = quantize(float_weights, format, scaling)
-    unit = input_scale * scaling.scale
-    centred = codes - along(scaling.zero_point, codes.ndim, 0)
+    shifts = isinstance(layer.weights, FixedPoint)
+    finest = _finest(bias, input_scale, None if shifts else output_scale, layer.accumulator)
+    stored = stored_weights(layer.weights, float_weights, program.precision.calibration, finest)
+    unit = input_scale * stored.scaling.scale
     integers = IntegerWeights(
-        weights_layout(node.op, codes).astype(format.dtype),
-        scaling,
+        weights_layout(node.op, _narrow(stored.codes)),
+        stored.scaling,
         _bias(bias, unit, layer.accumulator),
-        None if output_scale is None else _constants(program, node, format, unit / output_scale, channels),
-        weights_layout(node.op, centred).astype(np.int16) if scaling.zero_point.any() else None,
+        None if output_scale is None else _constants(program, node, stored.format, unit / output_scale, channels),
+        None if stored.factors is stored.codes else weights_layout(node.op, _narrow(stored.factors)),
     )
-    return replace(layer, weights=format, integers=integers)
+    return replace(layer, weights=stored.format, integers=integers)
 
 
-def _constants(program: Program, node: Node, weights: IntegerFormat, real: Float64, channels: int) -> Requantization:
-    """A pure shift between fixed-point formats, else the multipliers and shifts nearest to the real ones."""
+def _narrow(codes: NDArray[np.int64]) -> NDArray[Any]:
+    """In 8 bits where those hold every code, else in 16."""
+    small = codes.min(initial=0) >= -128 and codes.max(initial=0) <= 127
+    return codes.astype(np.int8 if small else np.int16)
+
+
+def _constants(program: Program, node: Node, weights: WeightFormat, real: Float64, channels: int) -> Requantization:
+    """A pure shift between fixed-point formats, else what is nearest to the real factors, as the result has it."""
     formats = [program.encodings[name].format for name in (node.inputs[0], node.name)]
     if all(isinstance(format, FixedPoint) for format in (*formats, weights)):
         return pure_shift(-int(np.log2(real[0])), channels)
     try:
-        return requantization(np.broadcast_to(real, channels))
+        mode = formats[1].requantization if isinstance(formats[1], AffineInt) else "single"
+        return requantization(np.broadcast_to(real, channels), mode)
     except AccelsimError as error:
         raise AccelsimError(f"layer {node.name}: {error}") from None
 
 
-def _coarse_enough(
-    format: FixedPoint, bias: Float64, input_scale: Float64, accumulator: Accumulator
-) -> tuple[FixedPoint, ChannelScaling]:
-    """A format that calibration chose, with as many fraction bits less as its bias needs; see `_raised`."""
-    if accumulator.bits >= 32:
-        format = coarsened(
-            format, float(np.abs(bias).max(initial=0) / (input_scale[0] * 2.0 ** (accumulator.bits - 2)))
-        )
-    return format, ChannelScaling(np.array([format.unit]), np.zeros(1, np.int64))
-
-
-def _raised(
-    scaling: ChannelScaling, bias: Float64, input_scale: Float64, output_scale: Float64 | None, accumulator: Accumulator
-) -> ChannelScaling:
-    """Weight scales no finer than bias and requantization can bear.
+def _finest(bias: Float64, input_scale: Float64, output_scale: Float64 | None, accumulator: Accumulator) -> Float64:
+    """The finest weight scales `[C]` that bias and requantization can bear.
 
     A channel whose weights have all but vanished (a batch norm with gamma near 0) is its bias. At the scale of those
     weights the bias would saturate and the multiplier fall below 2**-32, which is 0; so a bias takes at most a quarter
     of the accumulator's range, and a multiplier is 2**-31 or more. Accumulators below 32 bits are a choice of the
-    user's and left to wrap.
+    user's and left to overflow.
     """
     if accumulator.bits < 32:
-        return scaling
+        return np.zeros(len(bias))
     finest = np.abs(bias) / (input_scale * 2.0 ** (accumulator.bits - 2))
-    if output_scale is not None:
-        finest = np.maximum(finest, output_scale / (input_scale * 2.0**31))
-    if len(scaling.scale) == 1:
-        finest = finest.max(keepdims=True)
-    return replace(scaling, scale=np.maximum(scaling.scale, finest))
+    return finest if output_scale is None else np.maximum(finest, output_scale / (input_scale * 2.0**31))
 
 
 def _has_bias(node: Node) -> bool:
@@ -122,7 +108,7 @@ def output_channels_first(op: Op | Linear, weights: NDArray[np.float32]) -> NDAr
     return grouped.reshape(op.out_channels, op.in_channels // op.groups, *op.kernel)
 
 
-def weights_layout(op: Op | Linear, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+def weights_layout(op: Op | Linear, codes: NDArray[Any]) -> NDArray[Any]:
     """The inverse of `output_channels_first`."""
     if not isinstance(op, ConvTranspose2d):
         return codes

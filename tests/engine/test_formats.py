@@ -151,7 +151,7 @@ def test_asymmetric_weights_are_their_zero_point_term(layer: Any, bits: int, gra
     codes = run_program(program, x, kernels="reference", keep=["x"])["x"]
 
     def sums(factors: Array, bias: Array) -> Array:
-        plain = replace(integers, codes=factors, bias=bias, centred=None)
+        plain = replace(integers, codes=factors, bias=bias, multiplied=None)
         return kernel.sums(op, codes, program.encodings["x"], replace(made, integers=plain))
 
     axis = 1

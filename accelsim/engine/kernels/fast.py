@@ -12,6 +12,7 @@ from accelsim.engine.kernels.packing import PackedLayer, pack_layer
 from accelsim.engine.kernels.windows import Epilogue, Int16s, Int64s, run_windows
 from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, channel_axis, integers_of
 from accelsim.errors import AccelsimError
+from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.requantize import MAX_SHIFT, Requantization, requantize_fixed
 from accelsim.ir.ops import Dense, Linear, Shape
@@ -66,6 +67,8 @@ class FastKernel:
                 sums = self.sums(op, x, source, layer, overflows)
                 return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums)).astype(format.dtype)
             constants = _without_pure_shifts(constants)
+        if isinstance(format, Binary):
+            return signs(self.sums(op, x, source, layer, overflows)).astype(format.dtype)
         packed = self._pack(op, x, layer)
         low = max(format.low, scaling.zero_point) if relu else format.low
         codes = np.empty((len(x), *packed.out_shape), np.int16)
