@@ -9,11 +9,13 @@ from typing import Any
 
 from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.bounds import accumulator_is_proven
+from accelsim.formats.affine import AffineInt
 from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import describe
+from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view
 from accelsim.ir.store import graph_hash, weights_hash
 from accelsim.mapping.operators import mac_counts, operations
@@ -43,7 +45,8 @@ def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
     if isinstance(cost, NoFormat):
         nothing = dict.fromkeys(_COST_KEYS)
         steady = {"offchip_bytes": None, "energy_j": None}
-        return Report(_provenance(facts), counts | nothing, {}, steady, {}, {}, None, None, {}, rows, (cost.reason,))
+        said = (cost.reason, *_program_assumptions(facts))
+        return Report(_provenance(facts), counts | nothing, {}, steady, {}, {}, None, None, {}, rows, said)
     totals = counts | _cost_totals(facts, cost)
     return Report(
         provenance=_provenance(facts),
@@ -76,7 +79,7 @@ _PER_IMAGE = ("macs", "offchip_read_bytes", "offchip_write_bytes", "offchip_byte
 
 
 def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
-    weight_total = sum(row["weight_bytes"] for row in rows)
+    weight_total = sum(row["weight_bytes"] for row in rows) - _shared_bytes(facts.program)
     parameters = facts.workload.graph.trainable_parameters
     macs = [row["macs"] for row in rows]
     return {
@@ -90,6 +93,18 @@ def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
         "weight_bytes": weight_total,
         "compression_ratio": 4 * parameters / weight_total if weight_total else None,
     }
+
+
+def _shared_bytes(program: Program) -> int:
+    """Bytes of tables, norms and slopes of nodes that take what another node stores already."""
+    seen: set[str] = set()
+    shared = 0
+    for node in program.graph.nodes:
+        prefix = node.parameters or node.name
+        if node.name not in program.linear and parameter_shapes(node.op):
+            shared += constant_bytes(program, node) if prefix in seen else 0
+            seen.add(prefix)
+    return shared
 
 
 def _cost_totals(facts: RunFacts, cost: Cost) -> Figures:
@@ -229,13 +244,22 @@ def _memory_plan(cost: Cost) -> Figures:
 
 
 def _program_assumptions(facts: RunFacts) -> tuple[str, ...]:
-    if facts.program.precision.is_float:
-        return ()
-    nodes = [n for n in facts.program.graph.nodes if not is_view(n)]
+    sentences, program = [], facts.program
+    if facts.workload.random_seed is not None:
+        seed = facts.workload.random_seed
+        sentences.append(f"weights are random by seed {seed}: quality says nothing about a trained network")
+    if program.precision.is_float:
+        return tuple(sentences)
+    nodes = [n for n in program.graph.nodes if not is_view(n)]
     floating = [n.name for n in nodes if arithmetic(n) == "float"]
-    if not floating:
-        return ()
-    return (f"computed in float64 between integer codes: {', '.join(floating)}",)
+    if floating:
+        sentences.append(f"computed in float64 between integer codes: {', '.join(floating)}")
+    formats = [layer.weights for layer in program.linear.values()]
+    if any(isinstance(format, AffineInt) and not format.symmetric for format in formats):
+        sentences.append(
+            "asymmetric weights: the adder that sums each row of inputs for their zero points is not costed"
+        )
+    return tuple(sentences)
 
 
 def _provenance(facts: RunFacts) -> Figures:

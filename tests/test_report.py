@@ -140,3 +140,15 @@ def test_the_console_copes_with_networks_without_cost_or_layers(precision):
     bare = accelsim.simulate(nn.ReLU(), on="zcu104", images=2, precision=precision, example_inputs=torch.zeros(1, 4))
     print_report(bare)
     assert summary(bare)[0].startswith("ReLU on zcu104")
+
+
+def test_random_weights_are_said_in_every_report():
+    sentence = "weights are random by seed 0: quality says nothing about a trained network"
+    assert sentence in accelsim.estimate("cyclegan_resnet9_256", on="zcu104").assumptions
+    assert sentence in accelsim.estimate("cyclegan_resnet9_256", on="zcu104", precision="float32").assumptions
+    assert not any("random" in said for said in accelsim.estimate("dcgan32", on="zcu104").assumptions)
+
+
+def test_the_adder_of_asymmetric_weights_is_said_not_to_be_costed():
+    said = [accelsim.estimate("dcgan32", on="zcu104", precision=p).assumptions for p in ("int4:asym", "int4:sym")]
+    assert [any("asymmetric weights: the adder" in sentence for sentence in each) for each in said] == [True, False]

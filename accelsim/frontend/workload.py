@@ -23,6 +23,7 @@ Array = NDArray[Any]
 CALIBRATION_IMAGES = 512
 RANDOM = "random"
 """In the place of a weight file: drawn by seed, never stored."""
+RANDOM_SEED = 0
 
 
 class _Frozen(BaseModel):
@@ -70,6 +71,8 @@ class Workload:
     source: str = ""
     repeated: Mapping[str, Array] = field(default_factory=dict)
     """Inputs `[*shape]` that are the same for every sample: integers that index no table."""
+    random_seed: int | None = None
+    """Of weights that are drawn instead of stored."""
 
     def draw_inputs(self, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
         """`count` float32 samples of every input, `[count, ...]`, from the seed and the input's name alone.
@@ -117,15 +120,16 @@ def read_workload(path: Path) -> Workload:
     if expected != given:
         raise LocatedErrors([Problem(str(path), None, "inputs", f"{given} are not those of the graph, {expected}")])
     draws = {name: spec.draw for name, spec in described.inputs.items()}
-    weights = path.parent / described.weights
+    weights, random = path.parent / described.weights, described.weights == RANDOM
     return Workload(
         described.name,
         graph,
-        lambda: random_weights(graph) if described.weights == RANDOM else checked_weights(graph, weights),
+        lambda: random_weights(graph, RANDOM_SEED) if random else checked_weights(graph, weights),
         draws,
         described.output.range,
         described.metrics,
         described.generator,
+        random_seed=RANDOM_SEED if random else None,
     )
 
 

@@ -12,7 +12,7 @@ from typing import get_args
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Linear, Product
+from accelsim.ir.ops import Constant, Linear, Product
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
 from accelsim.mapping.residency import MemoryPlan, Step, plan
@@ -212,7 +212,8 @@ def _traffic(
         read, written = layer.sums_scattered * sum_bits, layer.results_scattered * sum_bits
         rows.append(Traffic(1, EDRAM, "partial_sums", read_bits=read, write_bits=written))
     moved = _output_bits(task, room.batch)
-    leaving = moved if task.writes not in there or task.writes in room.outputs else 0
+    lies_there = isinstance(task.node.op, Constant)  # off chip, where who needs it reads it
+    leaving = moved if task.writes in room.outputs or not (task.writes in there or lies_there) else 0
     rows.append(Traffic(1, EDRAM, "outputs", read_bits=leaving, write_bits=moved))
     rows.append(Traffic(0, OFFCHIP, "outputs", write_bits=leaving))
     return tuple(row for row in rows if row.read_bits or row.write_bits)
@@ -239,7 +240,8 @@ def _router_bits(task: Task, layer: CrossbarLayer | None, room: _Room, sum_bits:
     """Inputs to each tile of the step, sums that finish in another tile, results that leave the chip."""
     arriving = sum(room.batch * n * bits for n, bits in zip(task.read_elements, task.read_bits, strict=True))
     sums = layer.partial_sums_between_tiles * sum_bits if layer else 0
-    leaving = task.writes in room.outputs or task.writes not in room.plan.resident
+    lies_there = isinstance(task.node.op, Constant)
+    leaving = task.writes in room.outputs or not (task.writes in room.plan.resident or lies_there)
     return arriving * (layer.tiles if layer else 1) + sums + (_output_bits(task, room.batch) if leaving else 0)
 
 

@@ -12,6 +12,7 @@ from math import ceil
 
 from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import Architecture
+from accelsim.ir.ops import Constant, Embedding
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.machine import on_chip_memory
 from accelsim.mapping.mapper import Mapping, best_mapping, least_bytes
@@ -246,7 +247,7 @@ def _schedule_step(
     options: ScheduleOptions,
 ) -> ScheduledStep:
     if task.problem is None or task.hierarchy is None:
-        return _stream(task, there, outputs, on_chip, machine, batch)
+        return _stream(task, kept.pinned_bytes[index], there, outputs, on_chip, machine, batch)
     problem = task.problem
     pinned = kept.pinned_bytes[index]
     whole = options.residency and pinned >= task.weight_bytes + task.constant_bytes
@@ -288,12 +289,24 @@ def _transfer_cycles(bits: int, machine: Architecture) -> float:
 
 
 def _stream(
-    task: Task, there: frozenset[str], outputs: frozenset[str], on_chip: str, machine: Architecture, batch: int
+    task: Task,
+    pinned: int,
+    there: frozenset[str],
+    outputs: frozenset[str],
+    on_chip: str,
+    machine: Architecture,
+    batch: int,
 ) -> ScheduledStep:
-    """An operator without MACs: every element through once, one per array column and cycle."""
+    """An operator without MACs: every element through once, one per array column and cycle.
+
+    Of a table only the rows that are looked up are read on the chip. A stored tensor that does not stay there is read
+    where it lies off chip, so nothing writes it.
+    """
     level = [memory.name for memory in machine.memories].index(on_chip)
     outer = machine.memories[0].name
-    traffic = [*_load(8 * task.constant_bytes, 8 * task.constant_bytes, machine, level)]
+    looked_up = batch * task.write_elements * task.write_bits if isinstance(task.node.op, Embedding) else None
+    read = 8 * task.constant_bytes if looked_up is None else looked_up
+    traffic = [*_load(8 * task.constant_bytes, read, machine, level)]
     offchip = 8 * task.constant_bytes
     for name, elements, bits in zip(task.reads, task.read_elements, task.read_bits, strict=True):
         moved = batch * elements * bits
@@ -303,13 +316,15 @@ def _stream(
             offchip += moved
     moved = batch * task.write_elements * task.write_bits
     leaves = task.writes not in there or task.writes in outputs
+    if isinstance(task.node.op, Constant) and leaves and task.writes not in outputs:
+        moved, leaves = 0, False
     traffic.append(Traffic(level, on_chip, "outputs", read_bits=moved if leaves else 0, write_bits=moved))
     if leaves:
         traffic.append(Traffic(0, outer, "outputs", write_bits=moved))
         offchip += moved
-    cycles = -(-batch * max(*task.read_elements, task.write_elements) // int(machine.array.cols))
+    cycles = -(-batch * max((*task.read_elements, task.write_elements)) // int(machine.array.cols))
     latency = max(float(cycles), _transfer_cycles(offchip, machine))
-    return ScheduledStep(task, None, tuple(traffic), cycles, latency, 1, 0)
+    return ScheduledStep(task, None, tuple(traffic), cycles, latency, 1, 8 * min(pinned, task.constant_bytes))
 
 
 def _whole(bits: int) -> int:

@@ -14,7 +14,7 @@ from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import ChannelAffine, Dense, Linear
+from accelsim.ir.ops import Constant, Dense, Embedding, Linear
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
@@ -22,6 +22,9 @@ from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
 from accelsim.mapping.operators import layer_problem
 from accelsim.mapping.pace import Pace, pace
+
+WORD_BYTES = 4
+"""Of a parameter that arithmetic in floats between codes takes."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Task:
     weight_bytes: int
     """Weight codes alone."""
     constant_bytes: int
-    """Bias, requantization multipliers and shifts; scale and shift of a channel affine."""
+    """Bias, requantization multipliers and shifts; all that an operator without multiplies stores."""
     read_elements: tuple[int, ...]
     """Per sample, of each input."""
     write_elements: int
@@ -104,15 +107,16 @@ def task_of(
 ) -> Task:
     """One step as the program has it; how it multiplies on an array where it does so on one."""
     shapes, encodings = program.graph.shapes, program.encodings
+    inputs = () if isinstance(node.op, Constant) else node.inputs  # a constant only takes its batch from there
     return Task(
         node=node,
-        reads=tuple(tensors[name] for name in node.inputs),
+        reads=tuple(tensors[name] for name in inputs),
         writes=node.name,
         weight_bytes=weight_bytes(program, node),
         constant_bytes=constant_bytes(program, node),
-        read_elements=tuple(prod(shapes[name]) for name in node.inputs),
+        read_elements=tuple(prod(shapes[name]) for name in inputs),
         write_elements=prod(shapes[node.name]),
-        read_bits=tuple(encodings[name].format.bits for name in node.inputs),
+        read_bits=tuple(encodings[name].format.bits for name in inputs),
         write_bits=encodings[node.name].format.bits,
         problem=problem,
         hierarchy=hierarchy,
@@ -129,13 +133,15 @@ def weight_bytes(program: Program, node: Node) -> int:
 def constant_bytes(program: Program, node: Node) -> int:
     """Bytes per layer that are not weights: per channel a bias as wide as the accumulator and the requantization.
 
-    Between fixed-point formats requantization is one wired shift and takes no bytes.
+    Between fixed-point formats requantization is one wired shift and takes no bytes. Tables (embeddings, stored
+    tensors) hold codes of the value that they make; what norms and slopes multiply with are 32-bit words.
     """
-    if isinstance(node.op, ChannelAffine):
-        return 8 * node.op.channels  # scale and shift as 32-bit words
     layer = program.linear.get(node.name)
     if layer is None:
-        return 0
+        stored = sum(prod(shape) for shape in parameter_shapes(node.op).values())
+        if isinstance(node.op, Embedding | Constant):
+            return tensor_bytes(stored, program.encodings[node.name].format)
+        return WORD_BYTES * stored
     assert isinstance(node.op, Linear)
     channels = node.op.out_features if isinstance(node.op, Dense) else node.op.out_channels
     if layer.accumulator is None:

@@ -269,3 +269,40 @@ def test_a_larger_memory_that_once_was_refused():
     for size in range(900, 2400, 100):
         made = scheduled(program, tiny_machine(size), batch=2)
         assert made.plan.peak_bytes <= size
+
+
+def stored_tensor(**changes):
+    """x + k of 8 bytes each; k is stored."""
+    nodes = [("k", ops.Constant((8,)), ("x",)), ("s", ops.Add(), ("x", "k"))]
+    program = program_of({"x": (8,)}, nodes, ("s",))
+    machine = tiny_machine(**changes)
+    return {
+        residency: schedule(tasks(program, machine, 2), machine, 2, ScheduleOptions(residency=residency)).steps
+        for residency in (True, False)
+    }
+
+
+def moved_bytes(step):
+    return {(r.memory, r.kind): (r.read_bits // 8, r.write_bits // 8) for r in merged_traffic(step.traffic)}
+
+
+def test_a_stored_tensor_is_read_once_as_weights_and_no_input_is():
+    kept, streamed = stored_tensor()[True][0], stored_tensor()[False][0]
+    assert moved_bytes(kept) == {
+        ("ddr", "weights"): (8, 0),
+        ("bram", "weights"): (8, 8),
+        ("bram", "outputs"): (0, 16),  # for both samples
+    }
+    assert kept.saved_bits == 64 and streamed.saved_bits == 0
+    assert ("ddr", "outputs") not in moved_bytes(streamed) and ("ddr", "inputs") not in moved_bytes(streamed)
+
+
+def test_only_the_rows_looked_up_are_read_of_a_table_on_chip():
+    program = program_of(
+        {"y": ()}, [("e", ops.Embedding(100, 4), ("y",)), ("d", ops.Dense(4, 2, False), ("e",))], ("d",)
+    )
+    machine = tiny_machine()
+    step = schedule(tasks(program, machine, 3), machine, 3, ScheduleOptions()).steps[0]
+    assert moved_bytes(step)["ddr", "weights"] == (400, 0)
+    assert moved_bytes(step)["bram", "weights"] == (3 * 4, 400)
+    assert step.saved_bits == 8 * 400

@@ -94,3 +94,31 @@ def test_a_format_that_stands_in_is_said_once():
     said = tasks(program, tiny_machine(), 1).assumptions
     assert len(said) == len(set(said)) == 2  # 5 x 8 bits in the first layer, 5 x 5 in the second
     assert all("computed at the cost of int8" in sentence for sentence in said)
+
+
+def stored_program(precision="int8"):
+    """A label through a table, a norm, slopes and a stored tensor, which takes its batch from the label."""
+    nodes = [
+        ("e", ops.Embedding(10, 6), ("y",)),
+        ("d", ops.Dense(6, 8, True), ("e",)),
+        ("r", ops.Reshape((2, 2, 2)), ("d",)),
+        ("n", ops.InstanceNorm(2, 1e-5, True), ("r",)),
+        ("p", ops.PReLU(2), ("n",)),
+        ("k", ops.Constant((2, 2, 2)), ("y",)),
+        ("s", ops.Add(), ("p", "k")),
+    ]
+    return program_of({"y": ()}, nodes, ("s",), precision)
+
+
+@pytest.mark.parametrize(("bits", "table", "stored"), [(8, 60, 8), (4, 30, 4), (3, 23, 3)])
+def test_tables_norms_and_slopes_are_stored(bits, table, stored):
+    """10 x 6 and 8 codes at the width of what they make; two 32-bit words a channel of the norm, one a slope."""
+    program = stored_program(f"int{bits}")
+    held = {node.name: constant_bytes(program, node) for node in program.graph.nodes}
+    assert held == {"e": table, "d": 9 * 8, "r": 0, "n": 16, "p": 8, "k": stored, "s": 0}
+
+
+def test_a_constant_reads_no_input():
+    steps = {task.node.name: task for task in tasks(stored_program(), tiny_machine(), 1).steps}
+    assert (steps["k"].reads, steps["k"].read_elements, steps["k"].read_bits) == ((), (), ())
+    assert steps["s"].reads == ("p", "k")
