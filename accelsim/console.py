@@ -106,7 +106,10 @@ def _resource_lines(report: Report) -> list[str]:
     if resources is None:
         return []
     used, available = resources["used"], resources["available"]
-    shown = ", ".join(f"{name} {used[name]}/{available[name]}" for name in used if used[name])
+    roughly = {
+        name: "at least " if e["high"] is None else "about " for name, e in resources.get("estimates", {}).items()
+    }
+    shown = ", ".join(f"{name} {roughly.get(name, '')}{used[name]}/{available[name]}" for name in used if used[name])
     return [
         f"  {'fits' if resources['fits'] else 'DOES NOT FIT':<13} {shown}; {resources['limited_by']} runs out first"
     ]

@@ -206,6 +206,7 @@ def _resources(cost: Cost) -> Figures | None:
         "fits": r.fits,
         "limited_by": r.limited_by,
         "reasons": reasons,
+        "estimates": {name: {"low": e.low, "high": e.high, "parts": dict(e.parts)} for name, e in r.estimates.items()},
         "on_chip_bytes_used": plan.peak_bytes,
         "on_chip_bytes": plan.capacity_bytes,
     }

@@ -1,9 +1,10 @@
-"""Whether an array and its buffers fit an FPGA: DSP slices and memory blocks, counted by the real block geometry."""
+"""Whether a design fits an FPGA: DSP slices, memory blocks by their real geometry, and an estimate of the fabric."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from accelsim.cost.lut_machine import Fabric
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import FpgaArchitecture
 
@@ -28,7 +29,8 @@ class Buffer:
 class Resources:
     """What is used of what the device has, by resource; `used` is None where we cannot say, with the reason.
 
-    fits: nothing known is over. limited_by: the resource of the largest used share, the first to run out.
+    fits: nothing known is over. limited_by: the resource of the largest used share, the first to run out. estimates:
+    of the resources that are not exact, least and most (None: no upper bound is known) and LUTs or flip-flops by part.
     """
 
     used: Mapping[str, int | None]
@@ -36,10 +38,26 @@ class Resources:
     fits: bool
     limited_by: str | None
     reasons: Mapping[str, str]
+    estimates: Mapping[str, "Estimate"] = field(default_factory=dict)
 
 
-def fpga_resources(machine: FpgaArchitecture, buffers: Iterable[Buffer] = ()) -> Resources:
-    """Resources of the array, of the memories that the machine file gives in blocks, and of further `buffers`."""
+@dataclass(frozen=True)
+class Estimate:
+    """The interval of an estimated `used`; high None: a lower bound only. parts: what it is the sum of."""
+
+    low: int
+    high: int | None
+    parts: Mapping[str, int]
+
+
+UNKNOWN = Fabric(reason="depends on the formats of the program: no program given")
+
+
+def fpga_resources(machine: FpgaArchitecture, buffers: Iterable[Buffer] = (), built: Fabric = UNKNOWN) -> Resources:
+    """Resources of the array, of the memories that the machine file gives in blocks, and of further `buffers`.
+
+    built: what the programs that run on it need of the fabric; without, LUTs and flip-flops are None.
+    """
     device, buffers = machine.fpga, tuple(buffers)
     halves = sum(b.copies * bram18_blocks(b.width_bits, b.depth) for b in buffers if b.kind == "bram36")
     rams = sum(b.copies * uram_blocks(b.width_bits, b.depth) for b in buffers if b.kind == "uram")
@@ -47,8 +65,8 @@ def fpga_resources(machine: FpgaArchitecture, buffers: Iterable[Buffer] = ()) ->
         "dsp": machine.array.pes * device.dsp_per_pe,
         "bram36": _blocks(machine, "bram36") + _ceil_div(halves, 2),
         "uram": _blocks(machine, "uram") + rams,
-        "lut": None,
-        "ff": None,
+        "lut": None if built.reason else built.luts,
+        "ff": None if built.reason else built.registers,
     }
     available = {name: int(getattr(device, name)) for name in used}
     known = {name: count for name, count in used.items() if count is not None}
@@ -57,10 +75,17 @@ def fpga_resources(machine: FpgaArchitecture, buffers: Iterable[Buffer] = ()) ->
         available=available,
         fits=all(count <= available[name] for name, count in known.items()),
         limited_by=max(known, key=lambda name: _share(known[name], available[name])) if any(known.values()) else None,
-        reasons=dict.fromkeys(
-            ("lut", "ff"), "no cited estimate for the control and the sums of packed products around a DSP array"
-        ),
+        reasons=dict.fromkeys(("lut", "ff"), built.reason) if built.reason else {},
+        estimates={} if built.reason else _estimates(built),
     )
+
+
+def _estimates(built: Fabric) -> dict[str, Estimate]:
+    named = [(f"{part.count} x {part.name}" if part.count > 1 else part.name, part) for part in built.parts]
+    return {
+        "lut": Estimate(built.low, built.high, {name: part.luts for name, part in named if part.luts}),
+        "ff": Estimate(built.registers, None, {name: part.registers for name, part in named if part.registers}),
+    }
 
 
 def bram18_blocks(width_bits: int, depth: int) -> int:

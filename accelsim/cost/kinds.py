@@ -6,6 +6,7 @@ spatial: the network between the shared memories and the PEs. cpu: unpacking and
 from functools import singledispatch
 
 from accelsim.cost.fpga_resources import Resources, fpga_resources
+from accelsim.cost.lut_machine import fabric, sentences
 from accelsim.hardware.architecture import Architecture, FpgaArchitecture
 from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.quantity import Quantity
@@ -66,7 +67,7 @@ def resources(machine: Architecture, made: Schedule) -> Resources | None:
 
 @resources.register
 def _(machine: FpgaArchitecture, made: Schedule) -> Resources:
-    return fpga_resources(machine)
+    return fpga_resources(machine, built=fabric(machine, made))
 
 
 @resources.register
@@ -95,6 +96,11 @@ def _busy(mapping: Mapping) -> int:
 def kind_assumptions(machine: Architecture, made: Schedule) -> tuple[str, ...]:
     """What the model of this kind leaves out or takes for granted, one sentence each."""
     return ()
+
+
+@kind_assumptions.register
+def _(machine: FpgaArchitecture, made: Schedule) -> tuple[str, ...]:
+    return sentences(machine, fabric(machine, made))
 
 
 @kind_assumptions.register
