@@ -67,7 +67,7 @@ def _gathered(values: Float64, counts: NDArray[np.int64]) -> tuple[Float64, Floa
     """The same in at most POINTS values, each the mean of its neighbours."""
     order = np.argsort(values, kind="stable")
     share = np.minimum(np.arange(len(order)) * POINTS // max(len(order), 1), POINTS - 1)
-    total = np.bincount(share, counts[order])
+    total = np.asarray(np.bincount(share, counts[order]), np.float64)
     mean = np.bincount(share, values[order] * counts[order])
     kept = total > 0
     return mean[kept] / total[kept], total[kept]

@@ -191,7 +191,7 @@ def test_bounds_hold_for_asymmetric_weights() -> None:
     for bits, proven in ((18, True), (17, False)):  # 3 weights of 255 times 127 is 97155
         program = built(graph, tensors, x, f"{text}{bits}")
         integers = integers_of(program.linear["y"])
-        assert integers.centred is not None and integers.centred.max() == 255
+        assert integers.multiplied is not None and integers.multiplied.max() == 255
         assert accumulator_is_proven(graph.nodes[0].op, program.linear["y"], program.encodings["x"]) is proven
 
 

@@ -266,7 +266,7 @@ SPREAD = ops.Reduce("var", (1, 2), True)
         (written_out(*SQUARE_MEAN[:3], ops.Power(0.5), last=("x", "s3"), op=ops.Div()), ["RMSNorm"]),
         (
             written_out(
-                SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("c", "s2"), op=ops.Mul(), multiplied=True
+                SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("c", "s2"), op=ops.Mul(), centred=True
             ),
             ["InstanceNorm"],
         ),
@@ -278,7 +278,7 @@ SPREAD = ops.Reduce("var", (1, 2), True)
                 ops.Power(0.5),
                 last=("c", "s3"),
                 op=ops.Div(),
-                multiplied=True,
+                centred=True,
             ),
             ["InstanceNorm"],
         ),
@@ -297,14 +297,14 @@ def test_norms_written_out_are_gathered(graph: Graph, expected: list[str]) -> No
         written_out(*SQUARE_MEAN, last=("x", "s3"), op=ops.Div()),
         written_out(ops.Abs(), *SQUARE_MEAN[1:], last=("x", "s3"), op=ops.Mul()),
         written_out(*SQUARE_MEAN[:2], ops.Power(-0.5), last=("x", "s2"), op=ops.Mul()),
-        written_out(SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("x", "s2"), op=ops.Mul(), multiplied=True),
+        written_out(SPREAD, ops.ScaleShift(1.0, 0.1), ops.Power(-0.5), last=("x", "s2"), op=ops.Mul(), centred=True),
         written_out(
             ops.Reduce("var", (1,), True),
             ops.ScaleShift(1.0, 0.1),
             ops.Power(-0.5),
             last=("c", "s2"),
             op=ops.Mul(),
-            multiplied=True,
+            centred=True,
         ),
     ],
 )
