@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
+from accelsim.formats.binary import Binary, signs
+from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.requantize import requantize, requantize_fixed
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 
@@ -68,3 +71,16 @@ def affine_of(encoding: Encoding) -> tuple[IntegerFormat, Scaling]:
     if not isinstance(encoding.format, IntegerFormat) or encoding.scaling is None:
         raise AccelsimError("the program is not calibrated: calibrate it before running it")
     return encoding.format, encoding.scaling
+
+
+def codes_of_sums(op: Linear, sums: Integers, layer: LinearLayer, out: Encoding, relu: bool) -> Array:
+    """Output codes of accumulators, as the requantization of the layer and the format of `out` say."""
+    constants, axis = integers_of(layer).requantization, channel_axis(op, sums)
+    format, scaling = affine_of(out)
+    assert constants is not None
+    if isinstance(format, FixedPoint):
+        return requantize_fixed(sums, constants, format, relu, axis)
+    if isinstance(format, Binary):
+        return signs(sums)
+    low = max(format.low, scaling.zero_point) if relu else format.low
+    return requantize(sums, constants, scaling.zero_point, low, format.high, axis)

@@ -5,13 +5,18 @@ from functools import singledispatch
 import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
-from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, channel_axis, integers_of
+from accelsim.engine.linear_kernel import (
+    Array,
+    Integers,
+    Overflows,
+    affine_of,
+    channel_axis,
+    codes_of_sums,
+    integers_of,
+)
 from accelsim.engine.tap_order import register_sums
 from accelsim.formats.accumulator import wrap
-from accelsim.formats.binary import Binary, signs
-from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.quantize import along
-from accelsim.formats.requantize import requantize, requantize_fixed
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
 from accelsim.ir.program import Encoding, LinearLayer
 
@@ -95,13 +100,4 @@ class ReferenceKernel:
         overflows: Overflows | None = None,
     ) -> Array:
         """See `LinearKernel`."""
-        sums = self.sums(op, x, source, layer, overflows)
-        constants = integers_of(layer).requantization
-        format, scaling = affine_of(out)
-        assert constants is not None
-        if isinstance(format, FixedPoint):
-            return requantize_fixed(sums, constants, format, relu, channel_axis(op, sums))
-        if isinstance(format, Binary):
-            return signs(sums)
-        low = max(format.low, scaling.zero_point) if relu else format.low
-        return requantize(sums, constants, scaling.zero_point, low, format.high, channel_axis(op, sums))
+        return codes_of_sums(op, self.sums(op, x, source, layer, overflows), layer, out, relu)

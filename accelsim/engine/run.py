@@ -7,14 +7,23 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.activity import ActivityCounter
 from accelsim.engine.float_ops import pad, run_float_op
-from accelsim.engine.linear_kernel import Array, LinearKernel, affine_of, channel_axis, integers_of
+from accelsim.engine.linear_kernel import (
+    Array,
+    LinearKernel,
+    Overflows,
+    affine_of,
+    channel_axis,
+    codes_of_sums,
+    integers_of,
+)
 from accelsim.engine.reference import ReferenceKernel
 from accelsim.formats.quantize import along, dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Linear, Op, ReLU, ZeroPad
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import Program, arithmetic, keeps_codes
+from accelsim.ir.program import Program, arithmetic, is_view, keeps_codes
 
 Kernels = Literal["fast", "reference"]
 Observe = Callable[[str, Array], None]
@@ -118,10 +127,11 @@ def run_program(
     threads: int = 1,
     keep: Collection[str] = (),
     on_batch: Callable[[int], None] = lambda done: None,
+    activity: ActivityCounter | None = None,
 ) -> dict[str, Array]:
     """Codes `[N, ...]` of the outputs (and of the values in `keep`) by name. Float inputs are quantized first.
 
-    Results do not depend on `batch`, `kernels` or `threads`.
+    Results do not depend on `batch`, `kernels` or `threads`; nor does what `activity`, where given, sees of them.
     """
     kernel = _kernel(kernels, threads)
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
@@ -132,8 +142,10 @@ def run_program(
         for name, x in piece.items():
             format, scaling = affine_of(program.encodings[name])
             values[name] = quantize(x, format, scaling).astype(format.dtype)
+            if activity is not None:
+                activity.stored(name, values[name], format, scaling)
         for node in program.graph.nodes:
-            values[node.name] = _run_node(program, node, [values[name] for name in node.inputs], kernel)
+            values[node.name] = _run_node(program, node, [values[name] for name in node.inputs], kernel, activity)
             for name in dead.get(node.name, ()):
                 del values[name]
         for name in wanted:
@@ -151,16 +163,33 @@ def _kernel(kernels: Kernels, threads: int) -> LinearKernel:
     return fast
 
 
-def _run_node(program: Program, node: Node, reads: list[Array], kernel: LinearKernel) -> Array:
+def _run_node(
+    program: Program, node: Node, reads: list[Array], kernel: LinearKernel, activity: ActivityCounter | None
+) -> Array:
+    codes = _codes(program, node, reads, kernel, None if activity is None else activity.overflows(node.name))
+    if activity is not None and not is_view(node):
+        activity.stored(node.name, codes, *affine_of(program.encodings[node.name]))
+    if activity is not None and node.name in program.linear:
+        activity.made(node.name, codes)
+    return codes
+
+
+def _codes(
+    program: Program, node: Node, reads: list[Array], kernel: LinearKernel, overflows: Overflows | None
+) -> Array:
     out = program.encodings[node.name]
     format, scaling = affine_of(out)
     sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
     if isinstance(node.op, get_args(Linear)):
         layer, source = program.linear[node.name], program.encodings[node.inputs[0]]
         if arithmetic(node) == "integer":
-            codes = kernel.codes(node.op, reads[0], source, layer, out, relu=bool(node.epilogue))
+            relu, constants = bool(node.epilogue), integers_of(layer).requantization
+            if constants is not None and constants.mode != "single":  # the compiled loops round once
+                sums = kernel.sums(node.op, reads[0], source, layer, overflows)
+                return codes_of_sums(node.op, sums, layer, out, relu).astype(format.dtype)
+            codes = kernel.codes(node.op, reads[0], source, layer, out, relu, overflows)
             return codes.astype(format.dtype, copy=False)
-        sums = kernel.sums(node.op, reads[0], source, layer)
+        sums = kernel.sums(node.op, reads[0], source, layer, overflows)
         unit = sources[0].scale * integers_of(layer).scaling.scale
         real: Array = sums.astype(np.float64) * along(unit, sums.ndim, channel_axis(node.op, sums))
     elif keeps_codes(node):
