@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from accelsim.errors import AccelsimError
+from accelsim.usage import USAGE_ERROR, usage_error
 
 app = typer.Typer(
     add_completion=False,
@@ -367,10 +368,16 @@ def _fail(message: str, code: int) -> NoReturn:
 def main() -> None:
     """Entry point: exit 0, 2 on bad input with one clear message, 1 on a failed run."""
     try:
-        app()
+        status = app(prog_name="accelsim", standalone_mode=False)
     except AccelsimError as error:
         _fail(str(error), 2)
+    except USAGE_ERROR as error:
+        if len(sys.argv) < 2:  # the help that no command asks for
+            raise SystemExit(2) from None
+        _fail(str(usage_error(error)), 2)
     except KeyboardInterrupt:
         _fail("interrupted", 1)
     except BrokenPipeError:
         raise SystemExit(1) from None
+    if isinstance(status, int) and status:
+        raise SystemExit(status)

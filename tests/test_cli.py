@@ -442,3 +442,31 @@ def test_a_reader_that_hangs_up_is_no_traceback(tmp_path):
     process.stdout.close()
     _, error = process.communicate(timeout=60)
     assert b"Traceback" not in error
+
+
+SENTENCES = {
+    "simulate --precison int8": "accelsim simulate: No such option: --precison (did you mean --precision?)",
+    "simulate dcgan32": "accelsim simulate: --on is missing",
+    "simulat": "accelsim: No such command: simulat (did you mean simulate?)",
+    "zzzz": "accelsim: No such command 'zzzz'",
+    "simulate dcgan32 --on zcu104 --images x": "accelsim simulate: --images: should be a whole number",
+    "simulate dcgan32 --on zcu104 --seed -1": "accelsim simulate: --seed: must be at least 0",
+    "simulate dcgan32 --on zcu104 --deadline-ms x": "accelsim simulate: --deadline-ms: should be a number",
+    "simulate dcgan32 --on": "accelsim simulate: Option '--on' requires an argument",
+    "list hardwar": "accelsim list: WHAT: 'hardwar' is not one of 'hardware', 'workloads', 'formats', 'metrics', "
+    "'passes' (did you mean 'hardware'?)",
+    "check": "accelsim check: FILES is missing",
+    "estimate a b --on zcu104": "accelsim estimate: Got unexpected extra argument(s) (b)",
+}
+
+
+@pytest.mark.parametrize("words", SENTENCES)
+def test_a_mistake_on_the_command_line_is_one_sentence_and_where_help_is(run, words):
+    answer = run(*words.split())
+    assert refused(answer) == SENTENCES[words]
+    assert re.search(r"hint: accelsim( \w+)? --help shows what it takes\n", answer.err)
+
+
+def test_no_command_at_all_shows_the_help(run):
+    answer = run()
+    assert answer.status == 2 and "Usage: accelsim" in answer.out + answer.err

@@ -21,6 +21,7 @@ FLOORS = {
     "__main__": 12,
     "page": 11,
     "cli": 11,
+    "usage": 10,
     "console": 10,
     "listing": 10,
     "showing": 10,
