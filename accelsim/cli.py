@@ -142,6 +142,9 @@ def simulate(
     inputs: Inputs = None,
     deadline_ms: Deadline = None,
     residency: Residency = True,
+    calibration_images: Annotated[
+        int, typer.Option("--calibration-images", min=1, help="Inputs whose values fix the ranges of activations.")
+    ] = 512,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of the integer kernels.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for report.json, report.csv, images.png.")] = None,
     as_json: AsJson = False,
@@ -162,6 +165,7 @@ def simulate(
             seed=seed,
             deadline_ms=deadline_ms,
             residency=residency,
+            calibration_images=calibration_images,
             threads=threads,
             progress=progress,
         )

@@ -55,6 +55,8 @@ class Simulation:
     reasons: tuple[str, ...]
     images: NDArray[np.uint8] | None
     float_images: NDArray[np.uint8] | None
+    calibration_images: int | None = None
+    """Of which ranges were taken, None where nothing was."""
 
 
 def simulate(
@@ -69,6 +71,7 @@ def simulate(
     output_range: tuple[float, float] = (-1.0, 1.0),
     deadline_ms: float | None = None,
     residency: bool = True,
+    calibration_images: int = CALIBRATION_IMAGES,
     kernels: Kernels = "fast",
     threads: int = 1,
     progress: Progress = _silent,
@@ -81,11 +84,12 @@ def simulate(
         precision: for instance "int8" or "weights=int4,activations=int8"; "float32" runs the reference.
         images: how many samples are simulated; never changes the cost.
         batch: samples that the machine runs at once; the cost is for one batch.
-        seed: of the inputs; calibration draws 512 others with seed + 1.
+        seed: of the inputs; calibration draws others with seed + 1.
         example_inputs: for a module, a tensor or array `[N, ...]` or a list of them.
         output_range: for a module, the real values of black and white.
         deadline_ms: sets `meets_deadline`.
         residency: False lets nothing stay on chip between layers.
+        calibration_images: inputs whose float32 values fix the ranges of activations.
         kernels: "reference" runs the plain interpreter; the result is the same.
         threads: of the fast kernels; the result is the same.
         progress: called as work goes on.
@@ -93,13 +97,16 @@ def simulate(
     Raises:
         AccelsimError: bad input, or a layer that the machine cannot hold.
     """
-    _check_run(images, seed, kernels)
+    _check_run(images, seed, kernels, calibration_images)
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, output_range)
     program = program_for(source, machine, wanted)
     made = cost(program, machine, batch, ScheduleOptions(residency=residency))
-    run = run_images(source, program, images, seed, kernels, threads, progress)
-    facts = RunFacts(source, machine, run.program, batch, seed, deadline_ms, run.weights, time.perf_counter() - started)
+    run = run_images(source, program, images, seed, kernels, threads, progress, calibration_images)
+    seconds = time.perf_counter() - started
+    facts = RunFacts(
+        source, machine, run.program, batch, seed, deadline_ms, run.weights, seconds, run.calibration_images
+    )
     report = make_report(facts, made)
     return replace(
         report,
@@ -131,10 +138,12 @@ def estimate(
     return make_report(facts, made)
 
 
-def _check_run(images: int, seed: int, kernels: str) -> None:
+def _check_run(images: int, seed: int, kernels: str, calibration_images: int) -> None:
     for name, value in (("images", images), ("seed", seed)):
         if value < 0:
             raise AccelsimError(f"{name}: {value}; expected 0 or more")
+    if calibration_images < 1:
+        raise AccelsimError(f"calibration_images: {calibration_images}; expected 1 or more")
     if kernels not in get_args(Kernels):
         raise AccelsimError(f"kernels: {kernels!r}; expected one of {', '.join(get_args(Kernels))}")
 
@@ -173,6 +182,7 @@ def run_images(
     kernels: Kernels = "fast",
     threads: int = 1,
     progress: Progress = _silent,
+    calibration_images: int = CALIBRATION_IMAGES,
 ) -> Simulation:
     """Calibrate, quantize and run the program that `program_for` made; arguments as in `simulate`.
 
@@ -185,15 +195,18 @@ def run_images(
     inputs = source.draw_inputs(images, seed)
     reference = run_float(source.graph, weights, inputs, on_batch=_counter(progress, "float32 reference", images))
     outputs: dict[str, NDArray[Any]] = dict(reference)
+    calibrated: int | None = None
     if not program.precision.is_float:
         progress("calibrating", 0, 1)
-        program = calibrate(program, folded, source.draw_inputs(CALIBRATION_IMAGES, seed + 1))
+        calibrated = calibration_images
+        program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))
         program = quantize_weights(program, folded)
         count = _counter(progress, str(program.precision), images)
         codes = run_program(program, inputs, kernels=kernels, threads=threads, on_batch=count)
         stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
         outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}
-    return _judged(source, program, weights, inputs, outputs, reference)
+    judged = _judged(source, program, weights, inputs, outputs, reference)
+    return replace(judged, calibration_images=calibrated)
 
 
 def _judged(

@@ -25,7 +25,7 @@ from accelsim.report import Figures, Report
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All that a report says besides the cost. seed and weights are None for an estimate."""
+    """All that a report says besides the cost. seed, weights and calibration_images are None for an estimate."""
 
     workload: Workload
     machine: Machine
@@ -35,6 +35,7 @@ class RunFacts:
     deadline_ms: float | None
     weights: Weights | None
     seconds: float
+    calibration_images: int | None = None
 
 
 def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
@@ -272,6 +273,7 @@ def _provenance(facts: RunFacts) -> Figures:
         "hardware": facts.machine.name,
         "precision": str(facts.program.precision),
         "seed": facts.seed,
+        "calibration_images": facts.calibration_images,
         "seconds": round(facts.seconds, 3),
         "hashes": {
             "graph": graph_hash(facts.workload.graph),

@@ -453,3 +453,21 @@ def test_progress_ends_where_it_should():
     )
     assert stages.pop("calibrating", None) is not None
     assert len(stages) == 2 and set(stages.values()) == {(70, 70)}
+
+
+def test_calibration_images_change_the_ranges_and_are_recorded():
+    few, many = (
+        accelsim.simulate("dcgan32", on="zcu104", precision="int4", images=4, calibration_images=n) for n in (1, 512)
+    )
+    usual = accelsim.simulate("dcgan32", on="zcu104", precision="int4", images=4)
+    assert np.array_equal(many.images, usual.images) and not np.array_equal(few.images, usual.images)
+    recorded = [report.provenance["calibration_images"] for report in (few, many, usual)]
+    assert recorded == [1, 512, 512]
+    assert accelsim.estimate("dcgan32", on="zcu104").provenance["calibration_images"] is None
+    exact = accelsim.simulate("dcgan32", on="zcu104", precision="float32", images=1)
+    assert exact.provenance["calibration_images"] is None
+
+
+def test_calibration_needs_an_image():
+    with pytest.raises(AccelsimError, match="calibration_images: 0; expected 1 or more"):
+        accelsim.simulate("dcgan32", on="zcu104", images=1, calibration_images=0)
