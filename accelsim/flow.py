@@ -196,7 +196,7 @@ def run_images(
     reference = run_float(source.graph, weights, inputs, on_batch=_counter(progress, "float32 reference", images))
     outputs: dict[str, NDArray[Any]] = dict(reference)
     calibrated: int | None = None
-    if not program.precision.is_float:
+    if not program.precision.is_reference:
         progress("calibrating", 0, 1)
         calibrated = calibration_images
         program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.engine.activity import ActivityCounter
+from accelsim.engine.float_kernel import FloatRunner
 from accelsim.engine.float_ops import pad, run_float_op
 from accelsim.engine.linear_kernel import (
     Array,
@@ -131,8 +132,10 @@ def run_program(
 ) -> dict[str, Array]:
     """Codes `[N, ...]` of the outputs (and of the values in `keep`) by name. Float inputs are quantized first.
 
+    In floating formats it is their values, in float32; `activity` sees integers only.
     Results do not depend on `batch`, `kernels` or `threads`; nor does what `activity`, where given, sees of them.
     """
+    floats = FloatRunner(program, kernels == "fast", threads) if program.precision.is_float else None
     kernel = _kernel(kernels, threads)
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
@@ -140,12 +143,17 @@ def run_program(
     for piece in batches(inputs, batch or _fitting(program.graph, 64)):
         values: dict[str, Array] = {}
         for name, x in piece.items():
+            if floats is not None:
+                values[name] = floats.stored(name, x)
+                continue
             format, scaling = affine_of(program.encodings[name])
             values[name] = quantize(x, format, scaling).astype(format.dtype)
             if activity is not None:
                 activity.stored(name, values[name], format, scaling)
         for node in program.graph.nodes:
-            values[node.name] = _run_node(program, node, [values[name] for name in node.inputs], kernel, activity)
+            reads = [values[name] for name in node.inputs]
+            made = floats.run(node, reads) if floats else _run_node(program, node, reads, kernel, activity)
+            values[node.name] = made
             for name in dead.get(node.name, ()):
                 del values[name]
         for name in wanted:
@@ -215,4 +223,6 @@ def _move(op: Op, codes: Array, zero_point: int) -> Array:
 
 def decode(program: Program, name: str, codes: Array) -> NDArray[np.float64]:
     """The real values of a value's codes."""
+    if program.precision.is_float:
+        return codes.astype(np.float64)
     return dequantize(codes, affine_of(program.encodings[name])[1])

@@ -9,6 +9,7 @@ from typing import Literal
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.fixed_text import FIXED, HLS, hls_mistake
 from accelsim.formats.float32 import Float32
+from accelsim.formats.float_text import BLOCK_FLOAT, MINIFLOAT
 from accelsim.formats.integer_text import INTEGERS
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.spelling import Family
@@ -24,6 +25,8 @@ _FLOAT32 = Family(
 )
 FAMILIES: tuple[Family[NumberFormat], ...] = (
     _FLOAT32,
+    MINIFLOAT,
+    BLOCK_FLOAT,
     INTEGERS,
     FIXED,
     HLS,

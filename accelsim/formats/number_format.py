@@ -2,10 +2,12 @@
 
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.binary import Binary
+from accelsim.formats.block import BlockFormat
 from accelsim.formats.codebook import Codebook
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
 from accelsim.formats.logarithmic import Logarithmic
+from accelsim.formats.minifloat import MiniFloat
 from accelsim.formats.tanh_levels import TanhLevels
 from accelsim.formats.ternary import Ternary
 
@@ -15,5 +17,7 @@ LevelFormat = Codebook | Logarithmic | TanhLevels
 """Formats whose codes choose one of several integer levels: of weights only."""
 WeightFormat = IntegerFormat | LevelFormat
 """Formats of integer weights."""
-NumberFormat = Float32 | WeightFormat
+FloatingFormat = Float32 | MiniFloat | BlockFormat
+"""Formats whose values are carried in float32 arrays, which represent each exactly."""
+NumberFormat = FloatingFormat | WeightFormat
 """Every format."""

@@ -7,12 +7,14 @@ from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.binary import Binary
+from accelsim.formats.block import MXFP8E4M3, BlockFormat
 from accelsim.formats.calibration import MINMAX, Calibration
 from accelsim.formats.codebook import Codebook
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float32 import Float32
 from accelsim.formats.logarithmic import Logarithmic
-from accelsim.formats.number_format import NumberFormat
+from accelsim.formats.minifloat import MiniFloat
+from accelsim.formats.number_format import FloatingFormat, NumberFormat
 from accelsim.formats.tanh_levels import TanhLevels
 from accelsim.formats.ternary import Ternary
 
@@ -48,7 +50,7 @@ class Precision:
     first, last: the first and last layer with weights. layers: by name, in alphabetical order, which override them.
 
     Raises:
-        AccelsimError: float32 mixed with integers, or with an accumulator or a calibration.
+        AccelsimError: floating formats mixed with integers, or with an accumulator or a calibration.
     """
 
     weights: NumberFormat
@@ -63,18 +65,26 @@ class Precision:
         formats = [self.weights, self.activations]
         for _, layer in self._single():
             formats += [format for format in (layer.weights, layer.activations) if format is not None]
-        floats = [isinstance(format, Float32) for format in formats]
+        floats = [isinstance(format, FloatingFormat) for format in formats]
         if any(floats) and not all(floats):
-            raise AccelsimError(f"precision: {self}: float32 cannot be mixed with integers yet")
+            one, other = str(formats[floats.index(True)]), str(formats[floats.index(False)])
+            raise AccelsimError(f"precision: {self}: {one} cannot be mixed with integers ({other})")
         if self.is_float and (self.accumulator or any(layer.accumulator for _, layer in self._single())):
-            raise AccelsimError(f"precision: {self}: float32 takes no accumulator")
+            raise AccelsimError(f"precision: {self}: {self.weights} takes no accumulator: its sums are float32")
         if self.is_float and self.calibration != MINMAX:
-            raise AccelsimError(f"precision: {self}: float32 takes no calibration")
+            what = f"{self.weights} takes no calibration: scales follow the largest value"
+            raise AccelsimError(f"precision: {self}: {what}")
 
     @property
     def is_float(self) -> bool:
+        """Whether the formats of the run are floating."""
+        return isinstance(self.weights, FloatingFormat)
+
+    @property
+    def is_reference(self) -> bool:
         """Whether the run is float32 throughout."""
-        return isinstance(self.weights, Float32)
+        single = [format for _, layer in self._single() for format in (layer.weights, layer.activations) if format]
+        return all(isinstance(format, Float32) for format in (self.weights, self.activations, *single))
 
     @property
     def boundary(self) -> NumberFormat:
@@ -84,8 +94,10 @@ class Precision:
         """
         format = self.activations
         match format:
-            case Float32():
+            case Float32() | MiniFloat():
                 return format
+            case BlockFormat():
+                return format if format.bits >= BOUNDARY_BITS else MXFP8E4M3
             case AffineInt():
                 return replace(format, bits=max(BOUNDARY_BITS, format.bits))
             case FixedPoint():

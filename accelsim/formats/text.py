@@ -30,7 +30,7 @@ def parse_precision(text: str) -> Precision:
     `calibration=`, and `first=`, `last=`, `layers.NAME=` with a format, or `first.weights=` and so on for one role.
 
     Raises:
-        AccelsimError: an unknown key or format, a missing part, or float32 mixed with integers.
+        AccelsimError: an unknown key or format, a missing part, or floating formats mixed with integers.
     """
     text = text.strip()
     if text.endswith((".yaml", ".yml")):

@@ -56,12 +56,21 @@ class IntegerWeights:
 
 
 @dataclass(frozen=True)
+class FloatWeights:
+    """Weights rounded to a floating format, in the layout of the operator, and a float32 bias without -0."""
+
+    values: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class LinearLayer:
-    """Formats of one multiplying layer, and its integers once quantized."""
+    """Formats of one multiplying layer, and once quantized its integers, or its floats."""
 
     weights: NumberFormat
     accumulator: Accumulator | None
     integers: IntegerWeights | None = None
+    floats: FloatWeights | None = None
 
 
 @dataclass(frozen=True)

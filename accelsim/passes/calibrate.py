@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import Scaling
+from accelsim.formats.affine import AffineInt, Scaling
+from accelsim.formats.calibration import Calibration
 from accelsim.formats.fitting import fitted, needs_counts
+from accelsim.formats.float_store import float_scaling, takes_scaling
 from accelsim.formats.histogram import Histogram
-from accelsim.formats.number_format import IntegerFormat
+from accelsim.formats.number_format import FloatingFormat, IntegerFormat, NumberFormat
 from accelsim.ir.graph import Weights
 from accelsim.ir.program import Encoding, Program, encoding_roots
 
@@ -25,6 +27,8 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     """
     if not len(next(iter(inputs.values()))):
         raise AccelsimError("calibration: needs at least one input")
+    if not any(takes_scaling(encoding.format) for encoding in program.encodings.values()):
+        return program
     roots = encoding_roots(program.graph)
     method = program.precision.calibration
     counted = {root for root in set(roots.values()) if needs_counts(program.encodings[root].format, method)}
@@ -47,11 +51,17 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     encodings = dict(program.encodings)
     for value, root in roots.items():
         format = encodings[root].format
-        assert isinstance(format, IntegerFormat)
         if value != root:
             encodings[value] = encodings[root]
-        elif value in labels:
+        elif value in labels and isinstance(format, AffineInt):
             encodings[value] = Encoding(format, Scaling(np.ones(1), format.low))  # each integer has a code of its own
         else:
-            encodings[value] = Encoding(*fitted(format, seen[value], method))
+            encodings[value] = _encoding(format, seen[value], method)
     return replace(program, encodings=encodings)
+
+
+def _encoding(format: NumberFormat, seen: Histogram, method: Calibration) -> Encoding:
+    if isinstance(format, FloatingFormat):
+        return Encoding(format, float_scaling(format, max(-seen.low, seen.high)))
+    assert isinstance(format, IntegerFormat)
+    return Encoding(*fitted(format, seen, method))

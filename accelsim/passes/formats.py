@@ -8,6 +8,7 @@ from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
 from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.binary import Binary, redundancy
+from accelsim.formats.float32 import Float32
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.precision import LayerPrecision, Precision
 from accelsim.ir.graph import Graph, Input, Node
@@ -32,8 +33,8 @@ def assign_formats(graph: Graph, precision: Precision) -> Program:
     boundary = {roots[name] for name in (*graph.outputs, *(value.name for value in graph.inputs))}
     formats = {root: precision.boundary if root in boundary else precision.activations for root in roots.values()}
     formats |= {name: rule.activations for name, rule in rules.items() if rule.activations is not None}
-    if not precision.is_float:
-        formats |= {value.name: _labels(value) for value in graph.inputs if value.classes}
+    labels = [value for value in graph.inputs if value.classes]
+    formats |= {value.name: Float32() if precision.is_float else _labels(value) for value in labels}
     encodings = {value: Encoding(formats[root]) for value, root in roots.items()}
     linear = {
         node.name: _layer(graph, node, precision, rules.get(node.name, LayerPrecision()), encodings)

@@ -11,20 +11,24 @@ from accelsim.errors import AccelsimError
 from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.fixed import FixedPoint
-from accelsim.formats.float32 import Float32
-from accelsim.formats.number_format import WeightFormat
+from accelsim.formats.float_store import stored_float_weights
+from accelsim.formats.number_format import FloatingFormat, WeightFormat
 from accelsim.formats.requantize import Requantization, pure_shift, requantization
 from accelsim.formats.stored_weights import stored_weights
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import ConvTranspose2d, Linear, Op
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import IntegerWeights, LinearLayer, Program, arithmetic
+from accelsim.ir.program import FloatWeights, IntegerWeights, LinearLayer, Program, arithmetic
 
 Float64 = NDArray[np.float64]
 
 
 def quantize_weights(program: Program, weights: Weights) -> Program:
-    """The calibrated program with integer weights in every multiplying layer."""
+    """The calibrated program with integer weights, or rounded floats, in every multiplying layer.
+
+    Raises:
+        AccelsimError: a weight that its floating format does not reach.
+    """
     linear = {
         name: _quantized(program, program.graph.node(name), layer, weights) for name, layer in program.linear.items()
     }
@@ -38,7 +42,9 @@ def quantize_weights(program: Program, weights: Weights) -> Program:
 
 
 def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weights) -> LinearLayer:
-    assert not isinstance(layer.weights, Float32) and layer.accumulator is not None
+    if isinstance(layer.weights, FloatingFormat):
+        return replace(layer, floats=_floats(node, layer.weights, weights))
+    assert layer.accumulator is not None
     float_weights = output_channels_first(node.op, weights[node.parameter("weight")])
     channels = len(float_weights)
     bias = weights[node.parameter("bias")].astype(np.float64) if _has_bias(node) else np.zeros(channels)
@@ -56,6 +62,15 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
         None if stored.factors is stored.codes else weights_layout(node.op, _narrow(stored.factors)),
     )
     return replace(layer, weights=stored.format, integers=integers)
+
+
+def _floats(node: Node, format: FloatingFormat, weights: Weights) -> FloatWeights:
+    stored = stored_float_weights(output_channels_first(node.op, weights[node.parameter("weight")]), format)
+    if not np.isfinite(stored).all():
+        largest = float(np.abs(weights[node.parameter("weight")]).max())
+        raise AccelsimError(f"layer {node.name}: weights reach {largest:g}, which {format} does not hold")
+    bias = weights[node.parameter("bias")] if _has_bias(node) else np.zeros(len(stored))
+    return FloatWeights(weights_layout(node.op, stored), bias.astype(np.float32) + np.float32(0))  # -0 + 0 is 0
 
 
 def _narrow(codes: NDArray[np.int64]) -> NDArray[Any]:

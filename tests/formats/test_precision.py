@@ -74,7 +74,7 @@ def test_network_outputs_keep_the_range_of_narrow_fixed_point() -> None:
     ("int8,layers=int4", "unknown part 'layers'"),
     ("int8,first.weigths=int4", "unknown part 'first.weigths' (did you mean 'weights'?); expected first= or"),
     ("int8,first=int4,first.weights=int4", "precision: first.weights= gives again what is given before"),
-    ("int8,last=float32", "float32 cannot be mixed with integers yet"),
+    ("int8,last=float32", "float32 cannot be mixed with integers (int8:channel:sym)"),
     ("float32,calibration=mse", "float32 takes no calibration"),
     ("float32,layers.x.accumulator=acc32", "float32 takes no accumulator"),
     ("int8,first.accumulator=acc99", "accumulator=acc99: expected a width of 8 to 48 bits"),
