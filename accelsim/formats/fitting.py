@@ -22,6 +22,7 @@ from accelsim.formats.binary import Binary
 from accelsim.formats.calibration import Calibration
 from accelsim.formats.em_fit import em_fit
 from accelsim.formats.fixed import FRACTION_LIMIT, FixedPoint, holding
+from accelsim.formats.flexpoint import Flexpoint, frozen
 from accelsim.formats.histogram import Histogram
 from accelsim.formats.number_format import IntegerFormat, NumberFormat
 from accelsim.formats.quantize import dequantize, quantize
@@ -39,6 +40,9 @@ def fitted(format: IntegerFormat, seen: Histogram, method: Calibration) -> tuple
     match format:
         case AffineInt():
             return format, _fitted_affine(format, seen, method)
+        case Flexpoint():
+            flex = frozen(format, seen.peaks)
+            return flex, Scaling(np.array([flex.unit]), 0)
         case FixedPoint():
             chosen = format if format.fraction is not None else _fitted_fixed(format, seen, method)
             return chosen, Scaling(np.array([chosen.unit]), 0)
@@ -122,6 +126,9 @@ def fitted_weights(
             return format, scaling_for_weights(format, weights, 0)
         case AffineInt():
             return format, _closest(format, weights)
+        case Flexpoint():
+            flex = frozen(format, [float(np.abs(weights).max(initial=0.0))])
+            return flex, ChannelScaling(np.array([flex.unit]), np.zeros(1, np.int64))
         case FixedPoint():
             chosen = format if format.fraction is not None else _fitted_fixed_weights(format, weights, method)
             return chosen, ChannelScaling(np.array([chosen.unit]), np.zeros(1, np.int64))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.fixed_text import FIXED, HLS, hls_mistake
+from accelsim.formats.flex_text import FLEXPOINT
 from accelsim.formats.float32 import Float32
 from accelsim.formats.float_text import BLOCK_FLOAT, MINIFLOAT
 from accelsim.formats.integer_text import INTEGERS
@@ -30,6 +31,7 @@ FAMILIES: tuple[Family[NumberFormat], ...] = (
     INTEGERS,
     FIXED,
     HLS,
+    FLEXPOINT,
     TERNARY,
     BINARY,
     CODEBOOK,

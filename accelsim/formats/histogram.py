@@ -18,18 +18,27 @@ SIDE = 1 << 15
 
 @dataclass
 class Histogram:
-    """Counts of bins [k * width, (k + 1) * width), -SIDE <= k < SIDE, without zeros, which are counted apart."""
+    """Counts of bins [k * width, (k + 1) * width), -SIDE <= k < SIDE, without zeros, which are counted apart.
+
+    peaks: the largest magnitude of each batch, in order.
+    """
 
     low: float = 0.0
     high: float = 0.0
     exponent: int | None = None
     zeros: int = 0
+    peaks: list[float] = field(default_factory=list)
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2 * SIDE, np.int64))
 
     @property
     def width(self) -> float:
         """Width of a bin."""
         return math.ldexp(1.0, self.exponent or 0)
+
+    def see_batch(self, low: float, high: float) -> None:
+        """The range of one batch, without counting."""
+        self.widen(low, high)
+        self.peaks.append(max(-low, high))
 
     def widen(self, low: float, high: float) -> None:
         """The range seen, without counting."""

@@ -42,7 +42,7 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
             )
         if roots[name] == name:
             histogram = seen.setdefault(name, Histogram())
-            histogram.widen(low, high)
+            histogram.see_batch(low, high)
             if name in counted:
                 histogram.add(value)
 
