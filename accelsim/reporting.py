@@ -60,7 +60,7 @@ def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
         memory_plan=_memory_plan(cost),
         quality={},
         layer_rows=rows,
-        assumptions=(*_program_assumptions(facts), *cost.assumptions),
+        assumptions=(*_program_assumptions(facts), *_width_assumptions(facts, cost), *cost.assumptions),
     )
 
 
@@ -262,6 +262,17 @@ def _program_assumptions(facts: RunFacts) -> tuple[str, ...]:
             "asymmetric weights: the adder that sums each row of inputs for their zero points is not costed"
         )
     return tuple(sentences)
+
+
+def _width_assumptions(facts: RunFacts, cost: Cost) -> tuple[str, ...]:
+    """Why narrower activations may save nothing off chip."""
+    precision = facts.program.precision
+    if precision.is_float or precision.boundary.bits <= precision.activations.bits:
+        return ()
+    said = f"network inputs and outputs keep {precision.boundary.bits} bits"
+    if cost.schedule.plan.offchip_intermediate_bytes == 0:
+        said += "; what lies between stays on chip, so only narrower weights save off-chip bytes"
+    return (said,)
 
 
 def _provenance(facts: RunFacts) -> Figures:
