@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.cost.records import Cost, StepCost
+from accelsim.engine.activity import Activity
 from accelsim.engine.bounds import accumulator_is_proven
 from accelsim.formats.affine import AffineInt
 from accelsim.frontend.workload import Workload
@@ -25,7 +26,10 @@ from accelsim.report import Figures, Report
 
 @dataclass(frozen=True)
 class RunFacts:
-    """All that a report says besides the cost. seed, weights and calibration_images are None for an estimate."""
+    """All that a report says besides the cost.
+
+    seed, weights, calibration_images and activity are None for an estimate; activity also where no integers ran.
+    """
 
     workload: Workload
     machine: Machine
@@ -36,6 +40,7 @@ class RunFacts:
     weights: Weights | None
     seconds: float
     calibration_images: int | None = None
+    activity: Activity | None = None
 
 
 def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
@@ -162,6 +167,7 @@ def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
         "weight_bytes": weight_bytes(program, node) + constant_bytes(program, node),
         "arithmetic": "float" if program.precision.is_float else arithmetic(node),
         "accumulator": _accumulator(facts, node),
+        **_seen(facts, node),
         **_step_figures(step),
     }
 
@@ -189,11 +195,27 @@ def _step_figures(step: StepCost | None) -> Figures:
 
 
 def _accumulator(facts: RunFacts, node: Node) -> str | None:
+    """The accumulator, and whether it cannot overflow, or at how many outputs of the run it did."""
     layer = facts.program.linear.get(node.name)
-    if layer is None or layer.integers is None or layer.accumulator is None:
-        return None if layer is None or layer.accumulator is None else str(layer.accumulator)
-    proven = accumulator_is_proven(node.op, layer, facts.program.encodings[node.inputs[0]])
-    return f"{layer.accumulator} {'proven' if proven else 'not proven'}"
+    if layer is None or layer.accumulator is None:
+        return None
+    if layer.integers is None:
+        return str(layer.accumulator)
+    if accumulator_is_proven(node.op, layer, facts.program.encodings[node.inputs[0]]):
+        return f"{layer.accumulator} proven"
+    if facts.activity is None:
+        return str(layer.accumulator)
+    verb = "wrapped" if layer.accumulator.overflow == "wrap" else "saturated"
+    return f"{layer.accumulator} {verb} {facts.activity.layers[node.name].overflowed}"
+
+
+def _seen(facts: RunFacts, node: Node) -> Figures:
+    """What the run saw of the results of one layer; None where nothing ran."""
+    seen = None if facts.activity is None else facts.activity.values[node.name]
+    return {
+        "zero_fraction": None if seen is None else seen.zero_fraction,
+        "clamped_fraction": None if seen is None else seen.clamped_fraction,
+    }
 
 
 def _resources(cost: Cost) -> Figures | None:
