@@ -6,7 +6,7 @@ Every figure is a Quantity, so a total carries the interval of the constants tha
 from collections.abc import Iterable
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.hardware.number_formats import FormatMatch
+from accelsim.hardware.number_formats import FormatMatch, factor
 from accelsim.hardware.quantity import Quantity
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import ScheduledStep
@@ -32,7 +32,7 @@ def step_energy(step: ScheduledStep, program: Program, machine: Architecture) ->
 def _mac_energy(step: ScheduledStep, program: Program, machine: Architecture) -> Quantity:
     node = step.task.node
     layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
-    match = machine.format_for(layer.weights.bits, source.bits, program.precision.is_float)
+    match = machine.format_for(factor(layer.weights), factor(source))
     assert isinstance(match, FormatMatch)  # the schedule would not exist otherwise
     return match.cost.energy_j
 

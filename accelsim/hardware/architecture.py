@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from accelsim.hardware.number_formats import FormatCost, FormatKey, FormatMatch, NoFormat, match_format
+from accelsim.hardware.number_formats import Factor, FormatCost, FormatKey, FormatMatch, NoFormat, match_format
 from accelsim.hardware.quantity import UNSURE, Count, Frozen, PositiveCount, PositiveQuantity, Quantity, Source
 from accelsim.hardware.vocabulary import Dimension, Operand
 
@@ -231,9 +231,9 @@ class Architecture(Machine):
         """The memory called `name`; raises KeyError."""
         return {memory.name: memory for memory in self.memories}[name]
 
-    def format_for(self, weight_bits: int, activation_bits: int, floating: bool = False) -> FormatMatch | NoFormat:
-        """At which listed format's cost operands of these widths are multiplied, or why there is no cost."""
-        return match_format(self.name, self.formats, weight_bits, activation_bits, floating)
+    def format_for(self, weights: Factor, activations: Factor) -> FormatMatch | NoFormat:
+        """At which listed format's cost these operands are multiplied, or why there is no cost."""
+        return match_format(self.name, self.formats, weights, activations)
 
     def lanes(self, key: str) -> dict[Dimension, int]:
         """How many values of each dimension one PE works on at once in this format; the product is its MACs a cycle."""

@@ -12,7 +12,7 @@ from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.hardware.architecture import Architecture
-from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.number_formats import NoFormat, factor
 from accelsim.ir.graph import Node
 from accelsim.ir.ops import Constant, Dense, Embedding, Linear
 from accelsim.ir.parameters import parameter_shapes
@@ -22,7 +22,10 @@ from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
 from accelsim.mapping.operators import layer_problem
 from accelsim.mapping.pace import Pace, pace
+from accelsim.mapping.scale_bytes import ASSUMPTION, tensor_scale_bytes, weight_scale_bytes
 
+FLOAT_SUM_BITS = 32
+"""Of the sums of floating formats."""
 WORD_BYTES = 4
 """Of a parameter that arithmetic in floats between codes takes."""
 
@@ -70,8 +73,7 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
             steps.append(task_of(program, node, tensors))
             continue
         layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
-        floating = program.precision.is_float
-        match = machine.format_for(layer.weights.bits, source.bits, floating)
+        match = machine.format_for(factor(layer.weights), factor(source))
         if isinstance(match, NoFormat):
             return match
         if match.assumption and match.assumption not in assumptions:
@@ -79,15 +81,16 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
         problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
         assert problem is not None
         output_bits = program.encodings[node.name].format.bits
-        sum_bits = layer.accumulator.bits if layer.accumulator else layer.weights.bits
+        sum_bits = layer.accumulator.bits if layer.accumulator else FLOAT_SUM_BITS
         rate = pace(machine, match, problem, weights=layer.weights.bits, inputs=source.bits, outputs=output_bits)
         hierarchy = machine_hierarchy(
             machine, match, layer.weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
         )
         steps.append(task_of(program, node, tensors, problem, hierarchy, rate))
-    sizes = {
-        name: tensor_bytes(prod(graph.shapes[name]), program.encodings[name].format) for name in set(tensors.values())
-    }
+    stored = {name: (graph.shapes[name], program.encodings[name].format) for name in set(tensors.values())}
+    scales = {name: tensor_scale_bytes(shape, format) for name, (shape, format) in stored.items()}
+    sizes = {name: tensor_bytes(prod(shape), format) + scales[name] for name, (shape, format) in stored.items()}
+    assumptions += [ASSUMPTION] * any(scales.values())
     outputs = frozenset(tensors[name] for name in graph.outputs)
     return Tasks(tuple(steps), sizes, outputs, tuple(assumptions))
 
@@ -145,7 +148,8 @@ def constant_bytes(program: Program, node: Node) -> int:
     assert isinstance(node.op, Linear)
     channels = node.op.out_features if isinstance(node.op, Dense) else node.op.out_channels
     if layer.accumulator is None:
-        return 4 * channels if "bias" in parameter_shapes(node.op) else 0
+        bias = 4 * channels if "bias" in parameter_shapes(node.op) else 0
+        return bias + weight_scale_bytes(node.op, layer.weights)
     formats = (layer.weights, *(program.encodings[name].format for name in (node.inputs[0], node.name)))
     shifts = all(isinstance(format, FixedPoint) for format in formats)  # wired, not stored
     return channels * (-(-layer.accumulator.bits // 8) + (0 if shifts else CONSTANT_BYTES))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from accelsim.errors import AccelsimError, LocatedErrors
 from accelsim.hardware.architecture import Architecture, FpgaArchitecture
 from accelsim.hardware.load import load_architecture, parse_architecture
-from accelsim.hardware.number_formats import FormatMatch, NoFormat, operand_bits
+from accelsim.hardware.number_formats import FormatMatch, NoFormat, factors, integer, operand_bits
 from accelsim.shared import find_shared, list_shared
 from accelsim.yaml_file import Plain, read_yaml
 
@@ -62,13 +62,13 @@ def test_energies_in_joules_by_direction(zcu104: Architecture) -> None:
 
 def test_a_listed_format_is_taken_without_assumption(zcu104: Architecture) -> None:
     for bits, rate in ((16, 1), (8, 2), (4, 4)):
-        match = zcu104.format_for(bits, bits)
+        match = zcu104.format_for(integer(bits), integer(bits))
         assert isinstance(match, FormatMatch)
         assert (match.key, match.cost.macs_per_cycle_per_pe, match.assumption) == (f"int{bits}", rate, None)
 
 
 def test_an_unlisted_format_costs_what_the_narrowest_that_holds_it_costs(zcu104: Architecture) -> None:
-    match = zcu104.format_for(2, 8)
+    match = zcu104.format_for(integer(2), integer(8))
     assert isinstance(match, FormatMatch) and match.key == "int8"
     assert match.assumption is not None
     assert match.assumption.startswith("zcu104 does not list 2-bit weights x 8-bit activations: stored and moved at")
@@ -76,9 +76,9 @@ def test_an_unlisted_format_costs_what_the_narrowest_that_holds_it_costs(zcu104:
 
 
 def test_what_nothing_holds_has_a_reason_instead_of_a_cost(zcu104: Architecture) -> None:
-    wide, floating = zcu104.format_for(17, 8), zcu104.format_for(8, 8, floating=True)
+    wide, floating = zcu104.format_for(integer(17), integer(8)), zcu104.format_for(*factors("fp16"))
     assert wide == NoFormat("zcu104 lists int16, int8, int4: none holds 17-bit weights x 8-bit activations")
-    assert isinstance(floating, NoFormat) and "none holds floating-point 8-bit weights" in floating.reason
+    assert isinstance(floating, NoFormat) and "none holds floating-point fp16 weights" in floating.reason
 
 
 @given(st.sets(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1), st.integers(1, 20), st.integers(1, 20))
@@ -86,7 +86,7 @@ def test_the_match_holds_both_operands_and_none_narrower_does(
     listed: set[tuple[int, int]], weights: int, activations: int
 ) -> None:
     formats: Plain = {f"int{w}xint{a}": {"macs_per_cycle_per_pe": 1, "energy_pj": w * a} for w, a in listed}
-    match = variant(formats=formats).format_for(weights, activations)
+    match = variant(formats=formats).format_for(integer(weights), integer(activations))
     holding = [(w, a) for w, a in listed if w >= weights and a >= activations]
     if isinstance(match, NoFormat):
         assert not holding

@@ -6,7 +6,7 @@ import pytest
 
 from accelsim.errors import LocatedErrors
 from accelsim.hardware.load import load_architecture
-from accelsim.hardware.number_formats import FormatMatch, NoFormat
+from accelsim.hardware.number_formats import FormatMatch, NoFormat, factors, integer
 
 SPATIAL = """\
 schema: accelsim/hardware/1
@@ -160,7 +160,7 @@ def test_each_mistake_of_a_cpu_is_one_line(tmp_path: Path, old: str, new: str, e
 def test_float32_holds_floating_point_operands_and_no_integers(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(CPU)
     machine = load_architecture(str(tmp_path / "small.yaml"))
-    exact, wide = machine.format_for(32, 32, floating=True), machine.format_for(16, 16)
+    exact, wide = machine.format_for(*factors("float32")), machine.format_for(integer(16), integer(16))
     assert isinstance(exact, FormatMatch)
     assert (exact.key, exact.assumption) == ("float32", None)
     assert isinstance(wide, NoFormat)

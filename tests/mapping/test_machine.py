@@ -5,11 +5,13 @@ from tiny import CLOCK_HZ, DDR_BITS_PER_CYCLE, tiny_machine
 
 from accelsim.errors import DoesNotFit
 from accelsim.hardware.load import load_architecture
+from accelsim.hardware.number_formats import integer
 from accelsim.mapping.machine import machine_hierarchy, on_chip_memory, transposed_form
 
 
 def hierarchy(machine, weights=8, inputs=8):
-    return machine_hierarchy(machine, machine.format_for(weights, inputs), weights, inputs, 32, 8)
+    match = machine.format_for(integer(weights), integer(inputs))
+    return machine_hierarchy(machine, match, weights, inputs, 32, 8)
 
 
 def test_zcu104_by_hand():
