@@ -1,5 +1,6 @@
-"""The picture of a run: float, quantized and difference, side by side."""
+"""Pictures of runs: float, quantized and difference side by side; one row of images for each of several runs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,21 @@ def save_comparison(reference: NDArray[np.uint8], images: NDArray[np.uint8], pat
         ImageDraw.Draw(sheet).text((4, top + 2), name, fill="black", font=font)
         sheet.paste(Image.fromarray(band), (0, top + label))
         top += label + band.shape[0]
+    sheet.save(path)
+
+
+def save_gallery(rows: Mapping[str, NDArray[np.uint8]], path: Path, columns: int = 8, scale: int = 2) -> None:
+    """A PNG with one labelled row of images `[N, H, W, C]` each, the first `columns` of them."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font, margin = ImageFont.load_default(14), 300
+    bands = {label: _mosaic(images[:columns], columns, scale) for label, images in rows.items()}
+    first = next(iter(bands.values()))
+    sheet = Image.new("RGB", (margin + first.shape[1], first.shape[0] * len(bands)), "white")
+    for i, (label, band) in enumerate(bands.items()):
+        top = i * first.shape[0]
+        ImageDraw.Draw(sheet).text((6, top + first.shape[0] // 2 - 9), label, fill="black", font=font)
+        sheet.paste(Image.fromarray(band), (margin, top))
     sheet.save(path)
 
 
