@@ -149,7 +149,7 @@ def _(op: Interpolate, parameters: Mapping[str, Array], *inputs: Array) -> Array
 def _resampled(x: Array, axis: int, at: Array, cubic: bool) -> Array:
     first = np.floor(at)
     part = at - first
-    taps = _cubic_taps(part) if cubic else {0: 1 - part, 1: part}
+    taps = cubic_taps(part) if cubic else {0: 1 - part, 1: part}
     total = np.zeros((), x.dtype)
     for offset, weights in taps.items():
         index = np.clip(first + offset, 0, x.shape[axis] - 1).astype(np.int64)
@@ -158,7 +158,9 @@ def _resampled(x: Array, axis: int, at: Array, cubic: bool) -> Array:
     return total
 
 
-def _cubic_taps(part: Array) -> dict[int, Array]:
+def cubic_taps(part: Array) -> dict[int, Array]:
+    """Weight of each neighbour, by its offset, where a position lies `part` past its element."""
+
     def near(t: Array) -> Array:
         return ((_CUBIC + 2) * t - (_CUBIC + 3)) * t * t + 1
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from math import prod
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 from accelsim.engine.activity import ActivityCounter
 from accelsim.engine.float_kernel import FloatRunner
 from accelsim.engine.float_ops import pad, run_float_op
+from accelsim.engine.integer_node import run_integer_node
 from accelsim.engine.linear_kernel import (
     Array,
     LinearKernel,
     Overflows,
     affine_of,
-    channel_axis,
-    codes_of_sums,
-    integers_of,
 )
 from accelsim.engine.reference import ReferenceKernel
-from accelsim.formats.quantize import along, dequantize, quantize
+from accelsim.formats.quantize import dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Conv2d, ConvTranspose2d, Linear, Op, ReLU, ZeroPad
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Op, ReLU, ZeroPad
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view, keeps_codes
 
@@ -79,8 +77,11 @@ def run_float(
     observe: Observe = lambda name, value: None,
     on_batch: Callable[[int], None] = lambda done: None,
     threads: int = 1,
+    observe_before: Observe = lambda name, value: None,
 ) -> dict[str, NDArray[np.float32]]:
     """Outputs `[N, ...]` in float32 by name. `observe(name, value)` sees every value of every batch.
+
+    `observe_before(name, value)` sees what functions that ride on an operator act on.
 
     Without a `batch` it is 32, less where the patches of the widest convolution would not fit in memory.
     `threads` of the BLAS: its matrices are small here, and a second thread often costs more than it brings.
@@ -88,7 +89,7 @@ def run_float(
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads, user_api="blas"):
-        return _run_float(graph, weights, inputs, batch or _fitting(graph, 32), observe, on_batch)
+        return _run_float(graph, weights, inputs, batch or _fitting(graph, 32), observe, on_batch, observe_before)
 
 
 def _run_float(
@@ -98,6 +99,7 @@ def _run_float(
     batch: int,
     observe: Observe,
     on_batch: Callable[[int], None],
+    observe_before: Observe,
 ) -> dict[str, NDArray[np.float32]]:
     collected: dict[str, list[Array]] = {name: [] for name in graph.outputs}
     dead = _last_reads(graph, graph.outputs)
@@ -108,6 +110,8 @@ def _run_float(
         for node in graph.nodes:
             reads = [values[name] for name in node.inputs]
             result = run_float_op(node.op, _parameters(node, node.op, weights, np.float32), *reads)
+            if node.epilogue:
+                observe_before(node.name, result)
             for activation in node.epilogue:
                 result = run_float_op(activation, {}, result)
             values[node.name] = result
@@ -185,29 +189,17 @@ def _run_node(
 def _codes(
     program: Program, node: Node, reads: list[Array], kernel: LinearKernel, overflows: Overflows | None
 ) -> Array:
-    out = program.encodings[node.name]
-    format, scaling = affine_of(out)
-    sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
-    if isinstance(node.op, get_args(Linear)):
-        layer, source = program.linear[node.name], program.encodings[node.inputs[0]]
-        if arithmetic(node) == "integer":
-            relu, constants = bool(node.epilogue), integers_of(layer).requantization
-            if constants is not None and constants.mode != "single":  # the compiled loops round once
-                sums = kernel.sums(node.op, reads[0], source, layer, overflows)
-                return codes_of_sums(node.op, sums, layer, out, relu).astype(format.dtype)
-            codes = kernel.codes(node.op, reads[0], source, layer, out, relu, overflows)
-            return codes.astype(format.dtype, copy=False)
-        sums = kernel.sums(node.op, reads[0], source, layer, overflows)
-        unit = sources[0].scale * integers_of(layer).scaling.scale
-        real: Array = sums.astype(np.float64) * along(unit, sums.ndim, channel_axis(node.op, sums))
-    elif keeps_codes(node):
+    format, scaling = affine_of(program.encodings[node.name])
+    if keeps_codes(node):
         return _move(node.op, reads[0], scaling.zero_point)
-    else:
-        values = [dequantize(codes, source) for codes, source in zip(reads, sources, strict=True)]
-        real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
+    if arithmetic(node) == "integer":
+        return run_integer_node(program, node, reads, kernel, overflows)
+    sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
+    values = [dequantize(codes, source) for codes, source in zip(reads, sources, strict=True)]
+    real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
     for activation in node.epilogue:
         real = run_float_op(activation, {}, real)
-    real = np.where(np.isnan(real), 0.0, real)  # a quotient of zeros counts as 0
+    real = np.where(np.isnan(real), 0.0, real)  # 0 ** -1 and roots of negative numbers
     stored: Array = quantize(real, format, scaling).astype(format.dtype)
     return stored
 

@@ -16,8 +16,9 @@ from accelsim.formats.affine import ChannelScaling, Scaling
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import Requantization
 from accelsim.formats.text import Precision
+from accelsim.ir.constants import Constants
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Linear, MaxPool, ReLU, View
+from accelsim.ir.ops import MaxPool, Pow, ReLU, View
 
 Arithmetic = Literal["integer", "float"]
 CHOOSING = (ReLU, MaxPool)
@@ -38,7 +39,7 @@ class IntegerWeights:
 
     codes: weight codes in the shape of the float weights, int8 or int16. scaling: per output channel.
     bias: `[out_channels]` at scale input_scale * weight_scale, saturated to the accumulator.
-    requantization: None when the result passes through float arithmetic on its way out.
+    requantization: of the sums, to the code that they land on.
     multiplied: what inputs are multiplied with, int8 or int16, where that is not the codes themselves: codes minus
     their zero points, or the levels that they choose.
     """
@@ -75,13 +76,19 @@ class LinearLayer:
 
 @dataclass(frozen=True)
 class Program:
-    """`encodings` by value name, `linear` by node name, `parameters` the float tensors that are still used."""
+    """`encodings` by value name, `linear` by node name, `parameters` the float tensors that are still used.
+
+    before: by node name, the codes that results land on where a function acts on them before they are stored.
+    constants: by node name, the integers of all operators that are no views.
+    """
 
     graph: Graph
     precision: Precision
     encodings: Mapping[str, Encoding]
     linear: Mapping[str, LinearLayer]
     parameters: Weights = field(default_factory=dict)
+    before: Mapping[str, Encoding] = field(default_factory=dict)
+    constants: Mapping[str, Constants] = field(default_factory=dict)
 
 
 def is_view(node: Node) -> bool:
@@ -112,7 +119,5 @@ def _roots(graph: Graph, follows: Callable[[Node], bool]) -> dict[str, str]:
 
 
 def arithmetic(node: Node) -> Arithmetic:
-    """`integer` where codes become codes by integer operations alone, else `float` (float64 between codes)."""
-    if isinstance(node.op, get_args(Linear)):
-        return "integer" if all(isinstance(a, ReLU) for a in node.epilogue) else "float"
-    return "integer" if keeps_codes(node) else "float"
+    """`integer` where codes become codes by operations on whole numbers alone, else `float`: float64 between codes."""
+    return "float" if isinstance(node.op, Pow) else "integer"

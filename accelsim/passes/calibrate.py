@@ -1,7 +1,8 @@
 """Measure the values of every stored tensor on sample inputs and fix its scaling."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,49 @@ from numpy.typing import NDArray
 
 from accelsim.engine.run import run_float
 from accelsim.errors import AccelsimError
-from accelsim.formats.affine import AffineInt, Scaling
+from accelsim.formats.affine import AffineInt, RequantizationMode, Scaling
 from accelsim.formats.calibration import Calibration
 from accelsim.formats.fitting import fitted, needs_counts
+from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.float_store import float_scaling, takes_scaling
 from accelsim.formats.histogram import Histogram
 from accelsim.formats.number_format import FloatingFormat, IntegerFormat, NumberFormat
-from accelsim.ir.graph import Weights
+from accelsim.ir.epilogue import bits_before, functions_of, lands_before
+from accelsim.ir.graph import Node, Weights
 from accelsim.ir.program import Encoding, Program, encoding_roots
+from accelsim.passes.tabulate import Stored, reach_that_matters
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a run saw: histograms of stored values, with counts of those in `counted`; ranges of what is not stored."""
+
+    roots: Mapping[str, str]
+    counted: Collection[str]
+    ranges: dict[str, tuple[float, float]]
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+
+    def stored(self, name: str, value: NDArray[Any]) -> None:
+        """A value of the network."""
+        low, high = _finite(name, value)
+        if self.roots[name] == name:
+            histogram = self.histograms.setdefault(name, Histogram())
+            histogram.see_batch(low, high)
+            if name in self.counted:
+                histogram.add(value)
+
+    def before(self, name: str, value: NDArray[Any]) -> None:
+        """What the functions that ride on an operator act on."""
+        if name in self.ranges:
+            low, high = _finite(name, value)
+            self.ranges[name] = min(low, self.ranges[name][0]), max(high, self.ranges[name][1])
+
+
+def _finite(name: str, value: NDArray[Any]) -> tuple[float, float]:
+    low, high = float(value.min()), float(value.max())
+    if not np.isfinite([low, high]).all():
+        raise AccelsimError(f"calibration: value {name!r} reaches [{low}, {high}] in float32; expected finite values")
+    return low, high
 
 
 def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[Any]]) -> Program:
@@ -29,24 +65,11 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
         raise AccelsimError("calibration: needs at least one input")
     if not any(takes_scaling(encoding.format) for encoding in program.encodings.values()):
         return program
-    roots = encoding_roots(program.graph)
-    method = program.precision.calibration
+    roots, method = encoding_roots(program.graph), program.precision.calibration
     counted = {root for root in set(roots.values()) if needs_counts(program.encodings[root].format, method)}
-    seen: dict[str, Histogram] = {}
-
-    def observe(name: str, value: NDArray[Any]) -> None:
-        low, high = float(value.min()), float(value.max())
-        if not np.isfinite([low, high]).all():
-            raise AccelsimError(
-                f"calibration: value {name!r} reaches [{low}, {high}] in float32; expected finite values"
-            )
-        if roots[name] == name:
-            histogram = seen.setdefault(name, Histogram())
-            histogram.see_batch(low, high)
-            if name in counted:
-                histogram.add(value)
-
-    run_float(program.graph, weights, inputs, observe=observe)
+    landing = [node for node in program.graph.nodes if lands_before(node) and not program.precision.is_float]
+    seen = _Seen(roots, counted, {node.name: (0.0, 0.0) for node in landing})
+    run_float(program.graph, weights, inputs, observe=seen.stored, observe_before=seen.before)
     labels = {value.name for value in program.graph.inputs if value.classes}
     encodings = dict(program.encodings)
     for value, root in roots.items():
@@ -56,8 +79,25 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
         elif value in labels and isinstance(format, AffineInt):
             encodings[value] = Encoding(format, Scaling(np.ones(1), format.low))  # each integer has a code of its own
         else:
-            encodings[value] = _encoding(format, seen[value], method)
-    return replace(program, encodings=encodings)
+            encodings[value] = _encoding(format, seen.histograms[value], method)
+    before = {node.name: _before(node, encodings[node.name], *seen.ranges[node.name]) for node in landing}
+    return replace(program, encodings=encodings, before=before)
+
+
+def _before(node: Node, out: Encoding, low: float, high: float) -> Encoding:
+    """The symmetric code that functions act on, no finer than its range needs and no wider than what they tell apart.
+
+    Its step is a power of two where the stored format's is.
+    """
+    assert isinstance(out.format, IntegerFormat) and out.scaling is not None
+    mode: RequantizationMode = out.format.requantization if isinstance(out.format, AffineInt) else "single"
+    format = AffineInt(bits_before(node, out.format.bits), "tensor", symmetric=True, requantization=mode)
+    functions = functions_of(node)
+    reach = reach_that_matters(functions, low, high, Stored(out.format, out.scaling))
+    step = reach / format.high or 1.0
+    if isinstance(out.format, FixedPoint):
+        step = 2.0 ** ceil(log2(step))
+    return Encoding(format, Scaling(np.array([step]), 0))
 
 
 def _encoding(format: NumberFormat, seen: Histogram, method: Calibration) -> Encoding:

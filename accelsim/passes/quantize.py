@@ -18,13 +18,16 @@ from accelsim.formats.stored_weights import stored_weights
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import ConvTranspose2d, Linear, Op
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import FloatWeights, IntegerWeights, LinearLayer, Program, arithmetic
+from accelsim.ir.program import FloatWeights, IntegerWeights, LinearLayer, Program
+from accelsim.passes.quantize_ops import quantize_ops
 
 Float64 = NDArray[np.float64]
 
 
 def quantize_weights(program: Program, weights: Weights) -> Program:
     """The calibrated program with integer weights, or rounded floats, in every multiplying layer.
+
+    And where it is not in floating formats, with the integer constants of every other operator.
 
     Raises:
         AccelsimError: a weight that its floating format does not reach.
@@ -38,7 +41,8 @@ def quantize_weights(program: Program, weights: Weights) -> Program:
         if node.name not in program.linear
         for role in parameter_shapes(node.op)
     }
-    return replace(program, linear=linear, parameters={name: weights[name] for name in used})
+    made = replace(program, linear=linear, parameters={name: weights[name] for name in used})
+    return made if program.precision.is_float else quantize_ops(made, weights)
 
 
 def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weights) -> LinearLayer:
@@ -49,7 +53,7 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
     channels = len(float_weights)
     bias = weights[node.parameter("bias")].astype(np.float64) if _has_bias(node) else np.zeros(channels)
     input_scale = affine_of(program.encodings[node.inputs[0]])[1].scale
-    output_scale = affine_of(program.encodings[node.name])[1].scale if arithmetic(node) == "integer" else None
+    output_scale = affine_of(program.before.get(node.name, program.encodings[node.name]))[1].scale
     shifts = isinstance(layer.weights, FixedPoint)
     finest = _finest(bias, input_scale, None if shifts else output_scale, layer.accumulator)
     stored = stored_weights(layer.weights, float_weights, program.precision.calibration, finest)
@@ -58,7 +62,7 @@ def _quantized(program: Program, node: Node, layer: LinearLayer, weights: Weight
         weights_layout(node.op, _narrow(stored.codes)),
         stored.scaling,
         _bias(bias, unit, layer.accumulator),
-        None if output_scale is None else _constants(program, node, stored.format, unit / output_scale, channels),
+        _constants(program, node, stored.format, unit / output_scale, channels),
         None if stored.factors is stored.codes else weights_layout(node.op, _narrow(stored.factors)),
     )
     return replace(layer, weights=stored.format, integers=integers)
@@ -81,7 +85,8 @@ def _narrow(codes: NDArray[np.int64]) -> NDArray[Any]:
 
 def _constants(program: Program, node: Node, weights: WeightFormat, real: Float64, channels: int) -> Requantization:
     """A pure shift between fixed-point formats, else what is nearest to the real factors, as the result has it."""
-    formats = [program.encodings[name].format for name in (node.inputs[0], node.name)]
+    out = program.before.get(node.name, program.encodings[node.name])
+    formats = [program.encodings[node.inputs[0]].format, out.format]
     if all(isinstance(format, FixedPoint) for format in (*formats, weights)):
         return pure_shift(-int(np.log2(real[0])), channels)
     try:

@@ -121,27 +121,30 @@ def test_views_move_codes_and_pads_hold_the_zero_point() -> None:
     np.testing.assert_array_equal(values["view"], values["fc"].reshape(5, 4, 2, 2))
 
 
-def test_float_layers_are_float64_between_codes() -> None:
+def test_every_step_is_within_a_code_of_float64_between_codes() -> None:
+    """Whole numbers throughout: each result is that of exact reals, but for one code."""
     program = quantized(NET, "int8")
     values = run_program(program, inputs_of(NET, 5), kernels="reference", keep=tuple(NET.shapes))
 
     def real(name: str) -> Array:
         return dequantize(values[name], affine_of(program.encodings[name])[1])
 
-    def stored(name: str, exact: Array) -> Array:
-        return quantize(exact, *affine_of(program.encodings[name]))
+    def check(name: str, exact: Array) -> None:
+        wanted = quantize(exact, *affine_of(program.encodings[name]))
+        assert np.abs(values[name].astype(np.int64) - wanted).max() <= 1
+        assert (values[name] == wanted).mean() > 0.9
 
-    np.testing.assert_array_equal(values["sum"], stored("sum", np.maximum(real("up") + real("affine"), 0)))
-    np.testing.assert_array_equal(values["pooled"], stored("pooled", real("rgb").mean((2, 3))))
+    check("sum", np.maximum(real("up") + real("affine"), 0))
+    check("pooled", real("rgb").mean((2, 3)))
     scale, shift = (
         program.parameters[f"affine.{role}"].astype(np.float64)[:, None, None] for role in ("scale", "shift")
     )
-    np.testing.assert_array_equal(values["affine"], stored("affine", np.tanh(real("image") * scale + shift)))
+    check("affine", np.tanh(real("image") * scale + shift))
     integers = integers_of(program.linear["fc"])
     unit = affine_of(program.encodings["z"])[1].scale * integers.scaling.scale
     z = values["z"].astype(np.int64) - affine_of(program.encodings["z"])[1].zero_point
     sums = (z @ integers.codes.T.astype(np.int64) + integers.bias) * unit
-    np.testing.assert_array_equal(values["fc"], stored("fc", np.where(sums >= 0, sums, sums * 0.2)))
+    check("fc", np.where(sums >= 0, sums, sums * 0.2))
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("int16", 1e-3), ("int12", 0.01), ("int8", 0.1), ("int4", 1.5)])
