@@ -267,13 +267,17 @@ def _memory_plan(cost: Cost) -> Figures:
     }
 
 
+BLAS_SUMS = "computed in float32, its sums by the BLAS library, in whatever order that adds"
+ORDERED_SUMS = "products and sums in float32, each rounded, in the documented order; results rounded to their formats"
+
+
 def _program_assumptions(facts: RunFacts) -> tuple[str, ...]:
     sentences, program = [], facts.program
     if facts.workload.random_seed is not None:
         seed = facts.workload.random_seed
         sentences.append(f"weights are random by seed {seed}: quality says nothing about a trained network")
     if program.precision.is_float:
-        return tuple(sentences)
+        return (*sentences, BLAS_SUMS if program.precision.is_reference else ORDERED_SUMS)
     nodes = [n for n in program.graph.nodes if not is_view(n)]
     floating = [n.name for n in nodes if arithmetic(n) == "float"]
     if floating:
