@@ -1,6 +1,7 @@
 """A workload: a graph, where its weights come from, how its inputs are drawn, and what its outputs mean."""
 
 import logging
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +11,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from accelsim.errors import AccelsimError, LocatedErrors, Problem
+from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.frontend.random_weights import random_weights
 from accelsim.ir.graph import Graph, Weights, check_weights
 from accelsim.ir.store import load_graph, load_weights
 from accelsim.shared import find_shared
-from accelsim.yaml_file import load_yaml
+from accelsim.yaml_file import Mistake, read_yaml, validate
 
 Array = NDArray[Any]
 CALIBRATION_IMAGES = 512
@@ -33,14 +35,25 @@ class _Frozen(BaseModel):
 class InputSpec(_Frozen):
     """One network input: sample shape and how its values are drawn."""
 
-    shape: tuple[Annotated[int, Field(ge=1)], ...]
+    shape: tuple[Annotated[int, Field(ge=1, strict=True)], ...]
     draw: Literal["normal", "uniform"] = "normal"
+
+
+def _black_and_white(given: object) -> object:
+    pair = given if isinstance(given, list | tuple) and len(given) == 2 else ()
+    if not pair or not all(type(value) in (int, float) and math.isfinite(value) for value in pair):
+        what = "should be two finite numbers, [black, white], not {given}"
+        raise PydanticCustomError("pair", what, {"given": f"{given!r:.40}"})
+    if pair[0] >= pair[1]:
+        what = "black must be less than white, not {black} and {white}"
+        raise PydanticCustomError("order", what, {"black": f"{pair[0]:g}", "white": f"{pair[1]:g}"})
+    return given
 
 
 class OutputSpec(_Frozen):
     """What the output means: the real values of black and white, and the layout of images."""
 
-    range: tuple[float, float] = (-1.0, 1.0)
+    range: Annotated[tuple[float, float], BeforeValidator(_black_and_white)] = (-1.0, 1.0)
     layout: Literal["NCHW"] = "NCHW"
 
 
@@ -113,12 +126,14 @@ def read_workload(path: Path) -> Workload:
         LocatedErrors: mistakes in the YAML, or inputs that are not those of the graph.
         AccelsimError: its graph cannot be read.
     """
-    described = load_yaml(path, WorkloadFile)
-    graph = load_graph(path.parent / described.graph)
-    expected = {value.name: value.shape for value in graph.inputs}
-    given = {name: spec.shape for name, spec in described.inputs.items()}
-    if expected != given:
-        raise LocatedErrors([Problem(str(path), None, "inputs", f"{given} are not those of the graph, {expected}")])
+    document = read_yaml(path)
+    described = validate(document, WorkloadFile)
+    place = path.parent / described.graph
+    if not place.is_file():
+        raise document.errors([Mistake(("graph",), f"{place}: {'not a' if place.exists() else 'no such'} file")])
+    graph = load_graph(place)
+    if mistakes := list(_input_mistakes(described.inputs, graph)):
+        raise document.errors(mistakes)
     draws = {name: spec.draw for name, spec in described.inputs.items()}
     weights, random = path.parent / described.weights, described.weights == RANDOM
     return Workload(
@@ -131,6 +146,19 @@ def read_workload(path: Path) -> Workload:
         described.generator,
         random_seed=RANDOM_SEED if random else None,
     )
+
+
+def _input_mistakes(given: Mapping[str, InputSpec], graph: Graph) -> Iterator[Mistake]:
+    """What the file says of inputs that the graph does not have, or has in another shape."""
+    known = {value.name: value.shape for value in graph.inputs}
+    for name, spec in given.items():
+        if name not in known:
+            near = did_you_mean(name, known) or f"; it has {', '.join(known) or 'none'}"
+            yield Mistake(("inputs", name), f"the graph has no such input{near}")
+        elif spec.shape != known[name]:
+            yield Mistake(("inputs", name, "shape"), f"{list(spec.shape)}, but the graph takes {list(known[name])}")
+    for name in known.keys() - given.keys():
+        yield Mistake(("inputs",), f"{name!r} {list(known[name])} of the graph is missing")
 
 
 def _stored(path: Path) -> Workload:
@@ -174,6 +202,8 @@ def workload_of_module(module: Any, example_inputs: Any, output_range: tuple[flo
             f"{name}: a module needs example_inputs, which give the input shapes",
             hint="for instance example_inputs=torch.zeros(1, 100), or --input 1x100 on the command line",
         )
+    if not output_range[0] < output_range[1]:
+        raise AccelsimError(f"output_range: {tuple(output_range)}; expected black less than white")
     examples = example_inputs if isinstance(example_inputs, list | tuple) else [example_inputs]
     tensors = [_tensor(name, i, x) for i, x in enumerate(examples)]
     with _quiet_torch():

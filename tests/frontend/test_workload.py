@@ -111,11 +111,23 @@ def test_weights_that_do_not_suit_the_graph(copied, change, message):
 MISTAKES = [
     ("draw: normal", "draw: norml", "4_inputs", r"dcgan32\.yaml:9: inputs\.z\.draw: 'norml' .*did you mean 'normal'"),
     ("weights: weights", "wights: weights", "typo", r"dcgan32\.yaml:7: wights: unknown key \(did you mean 'weights'"),
-    ("shape: [100]", "shape: [99]", "shape", r"dcgan32\.yaml.*: inputs: .*99.* are not those of the graph, .*100"),
+    ("shape: [100]", "shape: [99]", "shape", r"dcgan32\.yaml:9: inputs\.z\.shape: \[99\], but the graph takes \[100\]"),
+    ("  z: {", "  zz: {", "input", r"dcgan32\.yaml:9: inputs\.zz: the graph has no such input \(did you mean 'z'\?\)"),
     ("shape: [100]", "shape: [0]", "zero", r"dcgan32\.yaml:9: inputs\.z\.shape\.0: must be at least 1"),
     ("accelsim/workload/1", "accelsim/workload/2", "schema", r"dcgan32\.yaml:3: schema: 'accelsim/workload/2'"),
-    ("graphs/dcgan32.json", "graphs/none.json", "graph", r"none\.json: No such file or directory"),
-    ("[-1, 1]", "[a, 1]", "range", r"dcgan32\.yaml:10: output\.range\.0: .*number"),
+    ("graphs/dcgan32.json", "graphs/none.json", "graph", r"dcgan32\.yaml:6: graph: .*none\.json: no such file"),
+    ("[-1, 1]", "[a, 1]", "range", r"dcgan32\.yaml:10: output\.range: should be two finite numbers, \[black, white\]"),
+    ("[-1, 1]", "[0, 1, 2]", "three", r"dcgan32\.yaml:10: output\.range: should be two finite numbers"),
+    ("[-1, 1]", "[0, .inf]", "infinite", r"dcgan32\.yaml:10: output\.range: should be two finite numbers"),
+    ("[-1, 1]", "[1, -1]", "reversed", r"dcgan32\.yaml:10: output\.range: black must be less than white, not 1 and -1"),
+    ("[-1, 1]", "[1, 1]", "flat", r"dcgan32\.yaml:10: output\.range: black must be less than white, not 1 and 1"),
+    (
+        "shape: [100]",
+        "shape: [true]",
+        "flag",
+        r"dcgan32\.yaml:9: inputs\.z\.shape\.0: should be a whole number, not true",
+    ),
+    ("shape: [100]", "shape: [1e9]", "float", r"dcgan32\.yaml:9: inputs\.z\.shape\.0: should be a whole number"),
 ]
 
 
