@@ -211,7 +211,7 @@ def _accumulator(facts: RunFacts, node: Node) -> str | None:
 
 def _seen(facts: RunFacts, node: Node) -> Figures:
     """What the run saw of the results of one layer; None where nothing ran."""
-    seen = None if facts.activity is None else facts.activity.values[node.name]
+    seen = None if facts.activity is None else facts.activity.values.get(node.name)
     return {
         "zero_fraction": None if seen is None else seen.zero_fraction,
         "clamped_fraction": None if seen is None else seen.clamped_fraction,
