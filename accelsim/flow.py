@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from accelsim.cost.costing import cost
 from accelsim.cost.records import Cost
+from accelsim.engine.activity import Activity, ActivityCounter
 from accelsim.engine.run import Kernels, decode, run_float, run_program
 from accelsim.errors import AccelsimError
 from accelsim.formats.text import Precision, parse_precision
@@ -57,6 +58,8 @@ class Simulation:
     float_images: NDArray[np.uint8] | None
     calibration_images: int | None = None
     """Of which ranges were taken, None where nothing was."""
+    activity: Activity | None = None
+    """What the run saw of accumulators and stored values, None where no integers ran."""
 
 
 def simulate(
@@ -105,7 +108,16 @@ def simulate(
     run = run_images(source, program, images, seed, kernels, threads, progress, calibration_images)
     seconds = time.perf_counter() - started
     facts = RunFacts(
-        source, machine, run.program, batch, seed, deadline_ms, run.weights, seconds, run.calibration_images
+        source,
+        machine,
+        run.program,
+        batch,
+        seed,
+        deadline_ms,
+        run.weights,
+        seconds,
+        run.calibration_images,
+        run.activity,
     )
     report = make_report(facts, made)
     return replace(
@@ -196,17 +208,19 @@ def run_images(
     reference = run_float(source.graph, weights, inputs, on_batch=_counter(progress, "float32 reference", images))
     outputs: dict[str, NDArray[Any]] = dict(reference)
     calibrated: int | None = None
+    seen: ActivityCounter | None = None
     if not program.precision.is_reference:
         progress("calibrating", 0, 1)
         calibrated = calibration_images
         program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))
         program = quantize_weights(program, folded)
         count = _counter(progress, str(program.precision), images)
-        codes = run_program(program, inputs, kernels=kernels, threads=threads, on_batch=count)
+        seen = None if program.precision.is_float else ActivityCounter()
+        codes = run_program(program, inputs, kernels=kernels, threads=threads, on_batch=count, activity=seen)
         stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
         outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}
     judged = _judged(source, program, weights, inputs, outputs, reference)
-    return replace(judged, calibration_images=calibrated)
+    return replace(judged, calibration_images=calibrated, activity=None if seen is None else seen.activity())
 
 
 def _judged(

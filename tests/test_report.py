@@ -25,7 +25,8 @@ SECTIONS = [
 ROW = {
     "name", "op", "input_shape", "output_shape", "weight_format", "input_format", "output_format", "macs",
     "macs_zero_inserted", "macs_scatter", "macs_effectual", "ops", "weight_bytes", "arithmetic", "accumulator",
-    "cycles", "latency_s", "utilisation", "bound", "energy_j", "offchip_bytes", "accesses_bits",
+    "cycles", "latency_s", "utilisation", "bound", "energy_j", "offchip_bytes", "accesses_bits", "zero_fraction",
+    "clamped_fraction",
 }  # fmt: skip
 
 
@@ -65,7 +66,8 @@ def test_layers_say_how_they_compute(report):
     assert list(rows) == ["fc", "up1", "up2", "up3"]
     assert rows["up1"]["op"] == "ConvTranspose2d -> LeakyReLU" and rows["up3"]["op"] == "ConvTranspose2d -> Tanh"
     assert rows["fc"]["arithmetic"] == "integer"
-    assert all(row["accumulator"] in ("acc32:wrap proven", "acc32:wrap not proven") for row in rows.values())
+    assert all(row["accumulator"] == "acc32:wrap proven" for row in rows.values())
+    assert all(0 <= row["zero_fraction"] <= 1 and 0 <= row["clamped_fraction"] < 0.1 for row in rows.values())
     said = " ".join(report.assumptions)
     assert all((row["arithmetic"] == "float") == (row["name"] in said) for row in rows.values() if row["name"] != "fc")
     assert all(row["bound"] in ("compute", "memory") and 0 < row["utilisation"] <= 1 for row in rows.values())
@@ -152,3 +154,15 @@ def test_random_weights_are_said_in_every_report():
 def test_the_adder_of_asymmetric_weights_is_said_not_to_be_costed():
     said = [accelsim.estimate("dcgan32", on="zcu104", precision=p).assumptions for p in ("int4:asym", "int4:sym")]
     assert [any("asymmetric weights: the adder" in sentence for sentence in each) for each in said] == [True, False]
+
+
+@pytest.mark.parametrize(("accumulator", "verb"), [("acc13:wrap", "wrapped"), ("acc13:sat", "saturated")])
+def test_layers_say_how_many_accumulators_overflowed(accumulator, verb):
+    text = f"weights=int8,activations=int8,accumulator={accumulator}"
+    made = accelsim.simulate("dcgan32", on="zcu104", precision=text, images=2, kernels="reference")
+    rows = {row["name"]: row for row in made.layer_rows}
+    counts = {name: row["accumulator"].removeprefix(f"{accumulator} {verb} ") for name, row in rows.items()}
+    assert all(count.isdigit() for count in counts.values()) and int(counts["up1"]) > 0
+    planned = accelsim.estimate("dcgan32", on="zcu104", precision=text)
+    assert {row["accumulator"] for row in planned.layer_rows} == {accumulator}
+    assert {row["zero_fraction"] for row in planned.layer_rows} == {None}

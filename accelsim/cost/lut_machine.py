@@ -11,7 +11,7 @@ from math import prod
 from accelsim.cost.lut_cost import accumulator, adder, binary_dot, multiply_accumulate
 from accelsim.cost.lut_rows import residual, single
 from accelsim.hardware.architecture import FpgaArchitecture, Memory
-from accelsim.hardware.number_formats import FLOAT32
+from accelsim.hardware.number_formats import factors
 from accelsim.ir.ops import Tanh
 from accelsim.mapping.mapper import Mapping
 from accelsim.mapping.schedule import Schedule, ScheduledStep
@@ -70,7 +70,7 @@ class Fabric:
 
 def fabric(machine: FpgaArchitecture, made: Schedule) -> Fabric:
     """The parts that the machine needs for every step of the schedule, one design for all of them."""
-    if FLOAT32 in machine.formats:
+    if any(one.floating for key in machine.formats for one in factors(key)):
         return Fabric(reason=FLOAT_REASON)
     steps = [step for step in made.steps if step.mapping is not None]
     mappings = [step.mapping for step in steps if step.mapping is not None]
