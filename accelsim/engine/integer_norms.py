@@ -16,7 +16,7 @@ MEAN_BITS = 12
 BIAS_BITS = 20
 """Behind the point of a bias, in output codes."""
 MULTIPLIER_BITS = 31
-MOST_SHIFT = 32
+MOST_SHIFT = 28
 _BLOCK = 1 << 16
 """Elements that are worked on at a time, so that they stay in a cache."""
 
@@ -112,7 +112,7 @@ def _(op: Softmax, constants: Constants, finisher: Finisher, *operands: Operand)
     assert isinstance(core, Powers)
     powers = core.entries[codes.max(axis, keepdims=True) - codes]
     total = powers.sum(axis, keepdims=True)
-    raised = 31 - bit_lengths(total)  # the total is 2**16 or more, and far below 2**62
+    raised = 31 - bit_lengths(total)  # the total is 2**24 or more, and far below 2**62
     mantissa = (total << np.maximum(raised, 0)) >> np.maximum(-raised, 0)
     reciprocal = np.int64(1 << 61) // mantissa
     multiplier = (core.gain.multiplier * reciprocal + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS

@@ -71,7 +71,7 @@ def mantissas(factors: NDArray[np.float64] | float) -> Rescale:
 
 
 def common_rescale(factors: NDArray[np.float64]) -> tuple[NDArray[np.int64], int]:
-    """Multipliers of several real factors at one shift: that of the largest, whose multiplier has 31 bits."""
+    """Multipliers of several real factors at one shift: that which brings the largest to 2**29 .. 2**30."""
     shift = _common_shift(float(np.abs(factors).max(initial=0)))
     return np.rint(np.clip(factors, -LARGEST, LARGEST) * 2.0**shift).astype(np.int64), shift
 

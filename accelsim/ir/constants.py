@@ -81,7 +81,7 @@ class Normalised:
 
 @dataclass(frozen=True)
 class Powers:
-    """Softmax: entries[d] = 2**16 * exp(-d * scale) of the distance d below the largest code; `gain` of the output."""
+    """Softmax: entries[d] = 2**24 * exp(-d * scale) of the distance d below the largest code; `gain` of the output."""
 
     entries: Integers
     gain: Rescale

@@ -53,11 +53,11 @@ from accelsim.ir.ops import (
 from accelsim.passes.resampling import WEIGHT_BITS, taps
 from accelsim.passes.tabulate import Float64, Stored, applied
 
-OFFSET_BITS = 47
-"""Magnitude of an offset, so that it and 17 bits times 31 bits add up within 49."""
-BIAS_REACH = 2.0**17
+OFFSET_BITS = 46
+"""Of the largest offset: with 17 bits times 31 bits it adds up within 49."""
+BIAS_REACH = 2.0**21
 """Output codes: a larger bias of a norm is past every format."""
-POWER_BITS = 16
+POWER_BITS = 24
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ def _(op: BatchNorm, site: Site) -> Core:
 
 
 def _affine(scale: Float64, shift: Float64, site: Site) -> Affine:
-    """The largest places for which the multiplier has 31 bits at most and the offset 47; 0 .. 62."""
+    """The most places, 0 .. 62, for which the multiplier is within 2**30 and the offset within 2**46."""
     factor, offset = scale * site.ratio(), shift / site.target.step
     most = np.maximum(np.abs(factor), np.abs(offset) * 2.0**-16)
     _, exponent = np.frexp(np.maximum(most, 2.0**-32))
     places = np.clip(30 - exponent.astype(np.int64), 0, 62)
-    limits = 2.0**31 - 1, 2.0**OFFSET_BITS
+    limits = 2.0**30, 2.0**OFFSET_BITS
     multiplier, added = (
         np.rint(np.clip(value * 2.0**places, -limit, limit)).astype(np.int64)
         for value, limit in zip((factor, offset), limits, strict=True)
