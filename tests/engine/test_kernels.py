@@ -10,7 +10,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accelsim.engine.kernels.fast import FastKernel
-from accelsim.engine.kernels.windows import run_windows
 from accelsim.engine.linear_kernel import Array, affine_of
 from accelsim.engine.reference import ReferenceKernel
 from accelsim.errors import AccelsimError
@@ -212,19 +211,6 @@ def test_more_windows_and_channels_than_a_tile() -> None:
     np.testing.assert_array_equal(
         FastKernel().sums(op, x, stored(x, 5), layer), ReferenceKernel().sums(op, x, stored(x, 5), layer)
     )
-
-
-def test_every_layer_and_format_shares_one_compilation() -> None:
-    rng = np.random.default_rng(0)
-    dense, conv = Dense(5, 3, bias=True), Conv2d(1, 2, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1, bias=True)
-    out = Encoding(AffineInt(8, "tensor", symmetric=False), Scaling(np.ones(1), 3))
-    for bits, dtype in ((8, np.int8), (16, np.int16)):
-        layers = [make_layer(rng, op, bits, 48, extreme=False) for op in (dense, conv)]
-        vectors, images = rng.integers(-9, 9, (2, 5)).astype(dtype), rng.integers(-9, 9, (2, 1, 3, 3)).astype(dtype)
-        vectors.flags.writeable = False
-        FastKernel().sums(dense, vectors, stored(vectors, 1), layers[0])
-        FastKernel(2).codes(conv, images[:, :, ::2], stored(images, 1), layers[1], out, relu=True)
-    assert len(run_windows.signatures) == 1
 
 
 def test_results_do_not_depend_on_the_split() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from accelsim.engine.kernels.windows import requantized
+from accelsim.engine.kernels.skeleton import requantized
 
 BEYOND = 1 << 30
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.kernels.compiling import compiled
 from accelsim.engine.kernels.phases import Phase, axis_phases, image_shape, margins
-from accelsim.engine.kernels.windows import compiled
 from accelsim.errors import AccelsimError
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, Pair, Shape
 from accelsim.ir.shapes import result_shape

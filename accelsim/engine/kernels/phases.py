@@ -76,3 +76,22 @@ def image_shape(op: Linear, sample: Shape) -> tuple[int, int, int]:
         return sample[-1], pixels, 1
     channels, rows, columns = sample
     return channels, rows, columns
+
+
+def split(phase: Phase, parts: int) -> tuple[Phase, ...]:
+    """The same outputs as `parts` phases that each take every `parts`-th; those without outputs are left out."""
+    return tuple(
+        Phase(
+            phase.start + phase.step * part,
+            phase.step * parts,
+            -(-(phase.count - part) // parts),
+            phase.stride * parts,
+            tuple((tap, offset + phase.stride * part) for tap, offset in phase.taps),
+        )
+        for part in range(min(parts, phase.count))
+    )
+
+
+def offsets(phases: tuple[Phase, ...]) -> tuple[int, ...]:
+    """Where the first output of any of the phases reads, rising."""
+    return tuple(sorted({offset for phase in phases for _, offset in phase.taps}))
