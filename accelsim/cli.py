@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from math import prod
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from accelsim.errors import AccelsimError
+from accelsim.given_workload import given_workload
 from accelsim.usage import USAGE_ERROR, usage_error
 
 app = typer.Typer(
@@ -22,10 +22,6 @@ app = typer.Typer(
     help="Bit-exact simulation and cost of generative networks on hardware.\n\n"
     "Example: [bold]accelsim simulate dcgan32 --on zcu104 --precision int8[/bold]",
 )
-
-
-LARGEST_INPUT = 2**28
-"""Elements of one sample of an input: 1 GiB of float32."""
 
 
 class Listed(StrEnum):
@@ -120,7 +116,7 @@ def lower(
     from accelsim.ir.store import save_graph, save_weights
     from accelsim.ir.text import graph_text
 
-    workload = _workload(source, inputs)
+    workload = given_workload(source, inputs)
     try:
         out.mkdir(parents=True, exist_ok=True)
         save_graph(workload.graph, out / f"{workload.name}.json")
@@ -157,7 +153,7 @@ def simulate(
 
     with _progress() as progress:
         report = flow.simulate(
-            _workload(workload, inputs),
+            given_workload(workload, inputs),
             on=on,
             precision=precision,
             images=images,
@@ -191,7 +187,7 @@ def estimate(
     from accelsim import flow
 
     report = flow.estimate(
-        _workload(workload, inputs),
+        given_workload(workload, inputs),
         on=on,
         precision=precision,
         batch=batch,
@@ -280,6 +276,33 @@ def pareto(
 
 
 @app.command()
+def vectors(
+    run: Annotated[Path, typer.Argument(help="Folder that `simulate --out` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="New folder: one inside for each layer, manifest.json, check.c.")],
+    layer: Annotated[str | None, typer.Option("--layer", help="Only this layer.")] = None,
+    images: Annotated[int, typer.Option("--images", min=1, help="The first so many images of the run.")] = 1,
+    workload: Annotated[str | None, typer.Option("--workload", help="Where the run's workload is, if moved.")] = None,
+    on: Annotated[str | None, typer.Option("--on", help="Where the run's machine is, if not shipped.")] = None,
+    inputs: Inputs = None,
+) -> None:
+    """Golden vectors of a run for RTL: the integers of every multiplying layer as .npy and $readmemh .mem.
+
+    Example: [bold]accelsim vectors run --out vectors --layer up3[/bold]
+    """
+    from accelsim.golden.recorded_run import found, read_run
+    from accelsim.golden.writing import write_vectors
+    from accelsim.hardware.load import load_architecture
+
+    recorded = read_run(run)
+    source = found(lambda: given_workload(workload or recorded.workload, inputs), "--workload")
+    machine = found(lambda: load_architecture(on or recorded.hardware), "--on")
+    with _progress() as progress:
+        written = write_vectors(recorded, source, machine, out, layer, images, progress)
+    for line in written.lines:
+        typer.echo(line)
+
+
+@app.command()
 def train(
     workload: Annotated[str, typer.Argument(help="dcgan32 or resnet20_cifar10")],
     data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10 in its binary version.")],
@@ -297,36 +320,6 @@ def train(
     with _progress() as progress:
         for line in train_network(workload, data, out, epochs, seed, threads, progress):
             typer.echo(line)
-
-
-def _workload(source: str, inputs: list[str] | None) -> Any:
-    from accelsim.frontend.module_source import is_module_source, load_module
-    from accelsim.frontend.workload import load_workload, workload_of_module
-
-    if not is_module_source(source):
-        if inputs:
-            raise AccelsimError(
-                f"--input: {source} states its own input shapes; --input is for modules (file.py:Class)"
-            )
-        return load_workload(source)
-    import numpy as np
-
-    if not inputs:
-        raise AccelsimError(f"{source}: a module needs its input shapes", hint="for instance --input 1x100")
-    shapes = [_shape(text) for text in inputs]
-    return workload_of_module(load_module(source), [np.zeros(shape, np.float32) for shape in shapes])
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = text.lower().split("x")
-    if not all(part.isascii() and part.isdigit() and len(part) <= 18 and int(part) > 0 for part in parts):
-        raise AccelsimError(f"--input {text}: expected sizes joined by x, the batch first, for example 1x3x32x32")
-    sample = tuple(map(int, parts[1:]))
-    if prod(sample) > LARGEST_INPUT:
-        raise AccelsimError(
-            f"--input {text}: one sample has {prod(sample):,} elements, expected {LARGEST_INPUT:,} or less"
-        )
-    return (1, *sample)  # only the shape of a sample matters
 
 
 @contextmanager
