@@ -93,7 +93,7 @@ def simulate(
         deadline_ms: sets `meets_deadline`.
         residency: False lets nothing stay on chip between layers.
         calibration_images: inputs whose float32 values fix the ranges of activations.
-        kernels: "reference" runs the plain interpreter; the result is the same.
+        kernels: "native" or "portable" compiled loops or the "reference" interpreter; the result is the same.
         threads: of the fast kernels; the result is the same.
         progress: called as work goes on.
 

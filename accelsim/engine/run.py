@@ -1,8 +1,9 @@
 """Run a graph in float32, or a program in its integers, batch by batch."""
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from math import prod
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,16 @@ from accelsim.engine.linear_kernel import (
     affine_of,
 )
 from accelsim.engine.reference import ReferenceKernel
+from accelsim.errors import AccelsimError
 from accelsim.formats.quantize import dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Op, ReLU, ZeroPad
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view, keeps_codes
 
-Kernels = Literal["fast", "reference"]
+Kernels = Literal["fast", "native", "portable", "reference"]
+"""What multiplies: the instructions of this CPU where it has them, compiled loops without, or the plain interpreter.
+`fast` is what ACCELSIM_KERNELS names, else `native`. All give the same bits."""
 Observe = Callable[[str, Array], None]
 
 
@@ -139,7 +143,8 @@ def run_program(
     In floating formats it is their values, in float32; `activity` sees integers only.
     Results do not depend on `batch`, `kernels` or `threads`; nor does what `activity`, where given, sees of them.
     """
-    floats = FloatRunner(program, kernels == "fast", threads) if program.precision.is_float else None
+    kernels = _chosen(kernels)
+    floats = FloatRunner(program, kernels != "reference", threads) if program.precision.is_float else None
     kernel = _kernel(kernels, threads)
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
@@ -171,8 +176,17 @@ def _kernel(kernels: Kernels, threads: int) -> LinearKernel:
         return ReferenceKernel()
     from accelsim.engine.kernels.fast import FastKernel  # numba: only where integers run
 
-    fast: LinearKernel = FastKernel(threads)
+    fast: LinearKernel = FastKernel(threads, is_native=kernels == "native")
     return fast
+
+
+def _chosen(kernels: Kernels) -> Kernels:
+    wanted = os.environ.get("ACCELSIM_KERNELS", "native") if kernels == "fast" else kernels
+    for known in get_args(Kernels):
+        if wanted == known != "fast":
+            chosen: Kernels = known
+            return chosen
+    raise AccelsimError(f"ACCELSIM_KERNELS={wanted!r}: expected reference, portable or native")
 
 
 def _run_node(
