@@ -19,8 +19,8 @@ from accelsim.formats.ternary import Ternary
 
 MULTIPLIER_BITS = 31
 MAX_SHIFT = 62
-MIN_PURE_SHIFT = -16
-"""A factor that is a power of two is a shift alone, no further left than this: every code but 0 is past 16 bits."""
+MIN_PURE_SHIFT = -24
+"""A factor that is a power of two is a shift alone, no further left than this: every code but 0 is past 20 bits."""
 LARGEST = 2.0**29
 """Larger factors count as this: they take every whole number but 0 past every format."""
 RESCALE_BYTES = 5
@@ -40,7 +40,7 @@ class Rescale:
 def rescale(factors: NDArray[np.float64] | float) -> Rescale:
     """The integer factors nearest to real ones.
 
-    A power of two is multiplier 1 (or -1) and a shift of -16 .. 62. Else the multiplier has 31 bits, the highest
+    A power of two is multiplier 1 (or -1) and a shift of -24 .. 62. Else the multiplier has 31 bits, the highest
     of them 1, and the shift is 1 .. 62; factors below 2**-32 are 0, those above 2**29 are 2**29.
     """
     real = np.asarray(factors, np.float64)
