@@ -149,7 +149,7 @@ def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
     macs = mac_counts(node.op, inputs, facts.batch)
     layer = program.linear.get(node.name)
     elementwise = sum(operations(a, output, output) for a in node.epilogue) + operations(node.op, inputs, output)
-    executed = step.scheduled.macs if step is not None else 0 if layer is None else None
+    executed = step.scheduled.macs if step is not None else None if macs.zero_inserted else 0
     return {
         "name": node.name,
         "op": " -> ".join(type(op).__name__ for op in (node.op, *node.epilogue)),

@@ -33,7 +33,7 @@ def _array_cost(program: Program, machine: Architecture, batch: int, options: Sc
     if isinstance(work, NoFormat):
         return work
     made = schedule(work, machine, batch, options)
-    steps = tuple(_step_cost(step, program, machine) for step in made.steps)
+    steps = tuple(_step_cost(step, machine) for step in made.steps)
     offchip = [row for step in made.steps for row in step.offchip]
     saved = total(saved_energy(step, machine, made.on_chip) for step in made.steps)
     return Cost(
@@ -58,7 +58,7 @@ def _array_cost(program: Program, machine: Architecture, batch: int, options: Sc
     )
 
 
-def _step_cost(step: ScheduledStep, program: Program, machine: Architecture) -> StepCost:
+def _step_cost(step: ScheduledStep, machine: Architecture) -> StepCost:
     accesses: dict[str, dict[str, tuple[int, int]]] = {memory.name: {} for memory in machine.memories}
     for row in merged_traffic(step.traffic):
         if row.read_bits or row.write_bits:
@@ -68,7 +68,7 @@ def _step_cost(step: ScheduledStep, program: Program, machine: Architecture) -> 
     return StepCost(
         scheduled=step,
         accesses=accesses,
-        energy=step_energy(step, program, machine) | further_energy(machine, step),
+        energy=step_energy(step, machine) | further_energy(machine, step),
         latency_s=step.latency_cycles / machine.clock_hz,
         utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",

@@ -6,9 +6,7 @@ Every figure is a Quantity, so a total carries the interval of the constants tha
 from collections.abc import Iterable
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.hardware.number_formats import FormatMatch, factor
 from accelsim.hardware.quantity import Quantity
-from accelsim.ir.program import Program
 from accelsim.mapping.schedule import ScheduledStep
 
 MAC, STATIC = "mac", "static"
@@ -16,25 +14,18 @@ Components = dict[str, Quantity]
 NOTHING = Quantity(value=0.0)
 
 
-def step_energy(step: ScheduledStep, program: Program, machine: Architecture) -> Components:
+def step_energy(step: ScheduledStep, machine: Architecture) -> Components:
     """J of one step by component: `mac`, each memory by its name, `static` (static power over its latency)."""
     energy: Components = {}
     if step.mapping is not None:
-        energy[MAC] = _mac_energy(step, program, machine) * step.mapping.problem.macs
+        assert step.task.mac is not None  # what is mapped was matched
+        energy[MAC] = step.task.mac.cost.energy_j * step.mapping.problem.macs
     for memory in machine.memories:
         rows = [row for row in step.traffic if row.memory == memory.name]
         read = memory.read_energy_j_per_bit * sum(row.read_bits for row in rows)
         energy[memory.name] = read + memory.write_energy_j_per_bit * sum(row.write_bits for row in rows)
     energy[STATIC] = machine.static_power_w * (step.latency_cycles / machine.clock_hz)
     return energy
-
-
-def _mac_energy(step: ScheduledStep, program: Program, machine: Architecture) -> Quantity:
-    node = step.task.node
-    layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
-    match = machine.format_for(factor(layer.weights), factor(source))
-    assert isinstance(match, FormatMatch)  # the schedule would not exist otherwise
-    return match.cost.energy_j
 
 
 def saved_energy(step: ScheduledStep, machine: Architecture, on_chip: str) -> Quantity:

@@ -6,15 +6,16 @@ several parts of the range are tried as starts and the best end is taken. QGAN's
 adds whole codes, so here it is rounded to a zero point and the scale is solved for once more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.formats.affine import AffineInt, ChannelScaling, weight_scaling
 
-STARTS = (1.0, 0.8, 0.6, 0.4, 0.25)
-"""Parts of the range that the search begins with."""
+STARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+"""Parts of the range, and of the symmetric range about 0, that the search begins with."""
 ITERATIONS = 60
 
 Float64 = NDArray[np.float64]
@@ -30,12 +31,11 @@ def em_fit(format: AffineInt, rows: Float64, counts: Float64 | None = None) -> C
     """Scaling `[C]` of rows `[C, K]`, whose values count `counts` times each (once without)."""
     weight = np.ones_like(rows) if counts is None else np.broadcast_to(counts, rows.shape)
     low, high = rows.min(axis=1, initial=0.0), rows.max(axis=1, initial=0.0)
-    best: _Step | None = None
-    for part in STARTS:
-        found = _descend(format, rows, weight, weight_scaling(format, part * low, part * high))
-        best = found if best is None else _better(best, found)
-    assert best is not None
-    return best.scaling
+    starts = [weight_scaling(format, part * low, part * high) for part in STARTS]
+    if not format.symmetric:  # as if the range were symmetric about 0: its zero point is 0
+        even = replace(format, symmetric=True)
+        starts += [weight_scaling(even, part * low, part * high) for part in STARTS]
+    return reduce(_better, (_descend(format, rows, weight, start) for start in starts)).scaling
 
 
 def _descend(format: AffineInt, rows: Float64, weight: Float64, start: ChannelScaling) -> _Step:

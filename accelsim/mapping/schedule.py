@@ -209,7 +209,7 @@ def _working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int,
     """(bytes on chip, times the weights are read) of the least room that is nearly as good as the whole memory."""
     problem = task.problem
     assert problem is not None
-    inside = hierarchy.resident("IO", on_chip)
+    inside = hierarchy.resident("WIO" if task.is_product else "IO", on_chip)
     level = inside.level(on_chip)
     try:
         best = best_mapping(problem, inside, goal)
@@ -250,8 +250,8 @@ def _schedule_step(
         return _stream(task, kept.pinned_bytes[index], there, outputs, on_chip, machine, batch)
     problem = task.problem
     pinned = kept.pinned_bytes[index]
-    whole = options.residency and pinned >= task.weight_bytes + task.constant_bytes
-    stays = "W" if whole else ""
+    whole = options.residency and pinned >= task.weight_bytes + task.constant_bytes and not task.is_product
+    stays = "W" if whole or (task.is_product and task.reads[1] in there) else ""
     stays += "I" if task.reads[0] in there else ""
     stays += "O" if task.writes in there and task.writes not in outputs else ""
     hierarchy = task.hierarchy.resident(stays, on_chip) if stays else task.hierarchy
@@ -259,7 +259,10 @@ def _schedule_step(
     mapping = _named(task, lambda: best_mapping(problem, hierarchy, options.goal))
     level = hierarchy.level(on_chip)
     loaded = task.constant_bytes + (task.weight_bytes if whole else 0)
-    traffic = (*mapping.traffic, *_load(8 * loaded, 8 * task.constant_bytes, machine, level))
+    moved = tuple(
+        replace(row, kind="inputs") if task.is_product and row.kind == "weights" else row for row in mapping.traffic
+    )
+    traffic = (*moved, *_load(8 * loaded, 8 * task.constant_bytes, machine, level))
     reads = 1 if whole else _weight_reads(mapping)
     saved = 8 * (
         loaded

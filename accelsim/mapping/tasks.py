@@ -4,17 +4,18 @@ A view (reshape, slice, pad) is an address computation on its source: it is no s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import get_args
 
+from accelsim.formats.accumulator import default_accumulator
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.hardware.architecture import Architecture
-from accelsim.hardware.number_formats import NoFormat, factor
+from accelsim.hardware.number_formats import FormatMatch, NoFormat, factor
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Dense, Embedding, Linear
+from accelsim.ir.ops import Constant, Dense, Embedding, Linear, Product
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
@@ -49,6 +50,13 @@ class Task:
     problem: LayerProblem | None
     hierarchy: Hierarchy | None
     pace: Pace | None = None
+    mac: FormatMatch | None = None
+    """What multiplies, and at what energy."""
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it multiplies two values: what a layer has as weights is its second input."""
+        return isinstance(self.node.op, get_args(Product))
 
 
 @dataclass(frozen=True)
@@ -69,11 +77,12 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
     for node in graph.nodes:
         if is_view(node):
             continue
-        if not isinstance(node.op, get_args(Linear)):
+        if not isinstance(node.op, (*get_args(Linear), *get_args(Product))):
             steps.append(task_of(program, node, tensors))
             continue
-        layer, source = program.linear[node.name], program.encodings[node.inputs[0]].format
-        match = machine.format_for(factor(layer.weights), factor(source))
+        source = program.encodings[node.inputs[0]].format
+        weights, sum_bits = second_operand(program, node)
+        match = machine.format_for(factor(weights), factor(source))
         if isinstance(match, NoFormat):
             return match
         if match.assumption and match.assumption not in assumptions:
@@ -81,18 +90,28 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
         problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
         assert problem is not None
         output_bits = program.encodings[node.name].format.bits
-        sum_bits = layer.accumulator.bits if layer.accumulator else FLOAT_SUM_BITS
-        rate = pace(machine, match, problem, weights=layer.weights.bits, inputs=source.bits, outputs=output_bits)
+        rate = pace(machine, match, problem, weights=weights.bits, inputs=source.bits, outputs=output_bits)
         hierarchy = machine_hierarchy(
-            machine, match, layer.weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
+            machine, match, weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
         )
-        steps.append(task_of(program, node, tensors, problem, hierarchy, rate))
+        steps.append(replace(task_of(program, node, tensors, problem, hierarchy, rate), mac=match))
     stored = {name: (graph.shapes[name], program.encodings[name].format) for name in set(tensors.values())}
     scales = {name: tensor_scale_bytes(shape, format) for name, (shape, format) in stored.items()}
     sizes = {name: tensor_bytes(prod(shape), format) + scales[name] for name, (shape, format) in stored.items()}
     assumptions += [ASSUMPTION] * any(scales.values())
     outputs = frozenset(tensors[name] for name in graph.outputs)
     return Tasks(tuple(steps), sizes, outputs, tuple(assumptions))
+
+
+def second_operand(program: Program, node: Node) -> tuple[NumberFormat, int]:
+    """The format of the weights of a layer, or of the second value of a product, and the bits of a sum."""
+    layer = program.linear.get(node.name)
+    if layer is not None:
+        return layer.weights, layer.accumulator.bits if layer.accumulator else FLOAT_SUM_BITS
+    first, second = (program.encodings[name].format for name in node.inputs)
+    if program.precision.is_float:
+        return second, FLOAT_SUM_BITS
+    return second, default_accumulator(second.bits, first.bits).bits
 
 
 def tensor_bytes(elements: int, format: NumberFormat) -> int:

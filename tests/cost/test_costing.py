@@ -111,3 +111,19 @@ def test_what_is_assumed_is_said():
     assert any("no arithmetic energy" in sentence for sentence in said)
     assert any("memories.ddr.energy_pj_per_bit = 15" in sentence and "recalled" in sentence for sentence in said)
     assert len(set(said)) == len(said)
+
+
+def test_products_of_values_cost_their_multiplies():
+    """Scores and mixing of 2 heads of 3 x 4: 2 x 72 multiplies at 2 pJ, in 2 x 72 cycles; softmax none."""
+    nodes = [
+        ("scores", ops.MatMul(3), ("q", "k")),
+        ("shares", ops.Softmax(2), ("scores",)),
+        ("mixed", ops.MatMul(4), ("shares", "v")),
+    ]
+    program = program_of({"q": (2, 3, 4), "k": (2, 4, 3), "v": (2, 3, 4)}, nodes, ("mixed",))
+    made = cost(program, tiny_machine(), 1, ScheduleOptions())
+    assert math.isclose(made.energy["mac"].value, 2 * 72 * 2e-12)
+    assert [step.scheduled.cycles for step in made.steps if step.scheduled.macs] == [72, 72]
+    assert all(0 < step.utilisation <= 1 for step in made.steps if step.scheduled.macs)
+    wide = program_of({"q": (2, 3, 4), "k": (2, 4, 3)}, nodes[:1], ("scores",), "int16")
+    assert isinstance(cost(wide, tiny_machine(), 1, ScheduleOptions()), NoFormat)

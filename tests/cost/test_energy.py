@@ -22,8 +22,8 @@ def test_a_dense_layer_by_hand():
     """12 products; off chip 12 + 27 bytes of weights and constants, 4 in, 3 out; on chip every product moves a weight,
     an input and a 32-bit sum both ways (the first of each of 3 sums is not read, but drained at the end).
     """
-    program, step = one_step(tiny_machine())
-    energy = step_energy(step, program, tiny_machine())
+    _, step = one_step(tiny_machine())
+    energy = step_energy(step, tiny_machine())
     read, written = 12 * (8 + 8 + 32) + 8 * 27, 12 * 32 + 8 * (12 + 27) + 8 * 4
     assert energy["mac"].value == pytest.approx(12 * MAC_PJ * PICO)
     assert energy["ddr"].value == pytest.approx(8 * (39 + 4 + 3) * DDR_PJ * PICO)
@@ -40,8 +40,7 @@ def test_a_later_batch_saves_reading_and_writing_the_pinned_weights():
 
 def test_a_narrow_format_moves_fewer_bits_at_the_same_cost_a_product():
     wide, narrow = (
-        step_energy(step, program, tiny_machine())
-        for program, step in (one_step(tiny_machine(), p) for p in ("int8", "int4"))
+        step_energy(step, tiny_machine()) for program, step in (one_step(tiny_machine(), p) for p in ("int8", "int4"))
     )
     assert narrow["mac"].value == wide["mac"].value  # the tiny machine lists int8 alone
     assert narrow["ddr"].value < wide["ddr"].value

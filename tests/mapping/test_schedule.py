@@ -306,3 +306,60 @@ def test_only_the_rows_looked_up_are_read_of_a_table_on_chip():
     assert moved_bytes(step)["ddr", "weights"] == (400, 0)
     assert moved_bytes(step)["bram", "weights"] == (3 * 4, 400)
     assert step.saved_bits == 8 * 400
+
+
+def attention(batch=2, heads=2, length=3, size=4, **options):
+    """softmax(q k) v, of q `[heads, length, size]`, k `[heads, size, length]`, v as q; steps by name."""
+    shape, turned = (heads, length, size), (heads, size, length)
+    nodes = [
+        ("scores", ops.MatMul(length), ("q", "k")),
+        ("shares", ops.Softmax(2), ("scores",)),
+        ("mixed", ops.MatMul(size), ("shares", "v")),
+    ]
+    program = program_of({"q": shape, "k": turned, "v": shape}, nodes, ("mixed",), options.pop("precision", "int8"))
+    return {step.task.node.name: step for step in scheduled(program, batch=batch, **options).steps}
+
+
+def test_products_of_values_multiply_head_by_head():
+    """2 samples x 2 heads x 3 rows x 3 columns x 4 deep, one multiply a cycle, both ways."""
+    steps = attention()
+    assert [steps[name].macs for name in ("scores", "shares", "mixed")] == [144, 0, 144]
+    assert steps["scores"].cycles == steps["mixed"].cycles == 144
+    problem = steps["scores"].mapping.problem
+    assert (problem.G, problem.K, problem.C, problem.size["P"] * problem.size["Q"]) == (4, 3, 4, 3)
+    assert problem.macs_effectual == 144
+
+
+def test_both_operands_of_a_product_are_inputs():
+    """Each element once from off chip where nothing stays: q and k 2 x 24 bytes each, the scores 2 x 18."""
+    steps = attention(residency=False)
+    assert offchip_bytes(steps["scores"]) == {"inputs": 48 + 48, "outputs": 36}
+    assert offchip_bytes(steps["mixed"]) == {"inputs": 36 + 48, "outputs": 48}
+    kept = attention()
+    assert offchip_bytes(kept["shares"]) == {}
+    assert offchip_bytes(kept["mixed"]) == {"inputs": 48, "outputs": 48}  # v comes, the shares are there
+    assert all(step.saved_bits == 0 for step in kept.values())
+
+
+def test_the_second_value_of_a_product_has_its_own_width():
+    program = program_of(
+        {"x": (3, 4)},
+        [("a", ops.Tanh(), ("x",)), ("t", ops.Permute((1, 0)), ("a",)), ("y", ops.MatMul(3), ("a", "t"))],
+        ("y",),
+        "int4",
+    )
+    hierarchy = tasks(program, tiny_machine(), 1).steps[-1].hierarchy
+    assert (hierarchy.weight_bits, hierarchy.input_bits, hierarchy.partial_sum_bits) == (4, 4, 32)
+
+
+def offchip_bytes(step):
+    return {row.kind: (row.read_bits + row.write_bits) // 8 for row in step.offchip if row.read_bits or row.write_bits}
+
+
+def test_convolutions_with_computed_weights_multiply():
+    """Each sample has its own 2 x 2 x 3 x 3 weights and 4 x 4 positions, borders padded."""
+    op = ops.DynamicConv2d(2, 2, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1)
+    program = program_of({"x": (2, 4, 4), "w": (2, 2, 3, 3)}, [("y", op, ("x", "w"))], ("y",))
+    (step,) = scheduled(program, batch=3, residency=False).steps
+    assert step.macs == 3 * 2 * 2 * 9 * 16 and step.mapping.problem.macs_effectual == 3 * 2 * 2 * 10 * 10
+    assert offchip_bytes(step) == {"inputs": 3 * (32 + 36), "outputs": 3 * 32}
