@@ -78,7 +78,9 @@ def one(op: ops.Op, shapes: tuple[ops.Shape, ...], epilogue: tuple[ops.Activatio
 
 def built(graph: Graph, activations: str, seed: int, spread: float = 1.0) -> tuple[Program, dict[str, Array]]:
     rng = np.random.default_rng(seed)
-    weights = {name: rng.standard_normal(s, np.float32) for name, s in graph.parameter_shapes.items()}
+    weights: dict[str, Array] = {}
+    for name, shape in graph.parameter_shapes.items():
+        weights[name] = rng.standard_normal(shape, np.float32)
     weights |= {name: np.abs(w) + 0.1 for name, w in weights.items() if name.endswith("var")}
     shift = rng.standard_normal()
     inputs = {
