@@ -83,7 +83,7 @@ def rounded(n: int, k: int, mode: str) -> int:
 def overflow(code: int, format: FixedPoint) -> int:
     low, high = -(2 ** (format.bits - 1)), 2 ** (format.bits - 1) - 1
     if format.overflow == "wrap":
-        return (code - low) % 2**format.bits + low
+        return int((code - low) % 2**format.bits + low)
     inside = low <= code <= high
     return int(code if inside else 0 if format.overflow == "sat_zero" else min(max(code, low), high))
 
