@@ -7,11 +7,13 @@ from math import ceil, prod
 from accelsim.errors import DoesNotFit
 from accelsim.mapping.counts import Transfer
 from accelsim.mapping.hierarchy import Hierarchy
-from accelsim.mapping.layer_problem import DIMS, LayerProblem
+from accelsim.mapping.layer_problem import AXES, DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest
+from accelsim.mapping.prune import without_dominated
+from accelsim.mapping.refine import tree_of
 from accelsim.mapping.score import Goal, orders_of
-from accelsim.mapping.search import search, without_dominated
-from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of
+from accelsim.mapping.search import search
+from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of, skeleton
 from accelsim.mapping.traffic import Costs, Traffic, costs
 
 __all__ = ["Goal", "Mapping", "best_mapping", "least_bytes"]
@@ -114,15 +116,16 @@ def best_mapping(
     """
     every = axis_tables(problem, hierarchy, tiles)
     _check_room(problem, hierarchy, every, certain=False)
-    tables = sorted((without_dominated(table, hierarchy) for table in every), key=lambda table: len(table.values))
-    found = search(problem, hierarchy, goal, tables)
+    bare = skeleton(hierarchy)
+    trees = [tree_of(without_dominated(table, bare)) for table in every]
+    found = search(problem, hierarchy, goal, trees)
     if found is None:
         _check_room(problem, hierarchy, every, certain=True)
         raise DoesNotFit("mapper: no tiling fits all memories at once")
     chosen = {
-        dim: tuple(int(tile) for tile in table.chains[row][i])
-        for table, row in zip(tables, found.chains, strict=True)
-        for i, dim in enumerate(table.axis)
+        dim: tuple(int(tile) for tile in tree.table.chains[row][i])
+        for axis, tree, row in zip(AXES, trees, found.chains, strict=True)
+        for i, dim in enumerate(axis)
     }
     nest = _nest(problem, hierarchy, chosen, orders_of(hierarchy)[found.order])
     return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))

@@ -15,14 +15,14 @@ Beside the columns, `moves` tells at which levels a loop that moves each operand
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import OPERANDS, LayerProblem
 from accelsim.mapping.spaces import Space
 
@@ -63,41 +63,58 @@ def columns_of(hierarchy: Hierarchy) -> tuple[Column, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class AxisTable:
-    """chains int [n, dims of the axis, levels]; values [n, columns]; moves [n, 3], bit l set: moved at level l."""
+def skeleton(hierarchy: Hierarchy) -> Hierarchy:
+    """The hierarchy without sizes, energies and widths: all that chains and their columns depend on."""
+    memories = tuple(
+        Memory(
+            name="",
+            holds=memory.holds,
+            size_bits=0,
+            read_pj_per_bit=0.0,
+            write_pj_per_bit=0.0,
+            read_bandwidth=float(memory.read_bandwidth > 0 or memory.write_bandwidth > 0),
+            access_bits=int(memory.access_bits > 0),
+            inside=memory.inside,
+        )
+        for memory in hierarchy.memories
+    )
+    return Hierarchy(memories, hierarchy.fan_level, hierarchy.lanes, hierarchy.latch)
 
-    axis: str
+
+@dataclass(frozen=True, eq=False)
+class AxisTable:
+    """chains int [n, dims of the axis, levels]; values [n, columns]; moves [n, 3], bit l set: a loop that moves the
+    operand runs at level l; stays [n, 3], bit l set: a loop that does not move it runs there.
+    """
+
     chains: Ints
     values: Floats
     moves: Ints
+    stays: Ints
 
     def keep(self, rows: Ints) -> "AxisTable":
         """Only these chains."""
-        return AxisTable(self.axis, self.chains[rows], self.values[rows], self.moves[rows])
+        return AxisTable(self.chains[rows], self.values[rows], self.moves[rows], self.stays[rows])
 
 
 def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
-    """Every chain of every axis. Row 0 of each has the smallest tiles."""
-    chains = {
-        dim: _chains(
-            size,
-            hierarchy.fan_out(dim),
-            hierarchy.levels,
-            hierarchy.fan_level,
-            tiles,
-            tuple(memory.turns(dim) for memory in hierarchy.memories),
-        )
-        for dim, size in problem.size.items()
-    }
-    found = [_channel_table(problem, hierarchy, dim, chains[dim]) for dim in "NGKC"]
-    found.append(_space_table(problem.h, hierarchy, "PR", chains["P"], chains["R"]))
-    lanes = [hierarchy.fan_out(dim) for dim in "PRQS"]
-    if problem.h == problem.w and lanes[:2] == lanes[2:]:
-        found.append(replace(found[-1], axis="QS"))
-    else:
-        found.append(_space_table(problem.w, hierarchy, "QS", chains["Q"], chains["S"]))
+    """Every chain of every axis, in the order of AXES. Row 0 of each has the smallest tiles.
+
+    Axes that are alike, of one problem or of several, have one and the same table.
+    """
+    bare = skeleton(hierarchy)
+    found = []
+    for dim in "NGKC":
+        moved = "".join(operand for operand in OPERANDS if dim in problem.moved_by[operand])
+        found.append(_channel_table(bare, dim, problem.size[dim], moved, tiles))
+    for axis in ("PR", "QS"):
+        lanes, turns = zip(*((bare.fan_out(dim), _fixed_turns(bare, dim)) for dim in axis), strict=True)
+        found.append(_space_table(bare, problem.space(axis), lanes, turns, tiles))
     return found
+
+
+def _fixed_turns(hierarchy: Hierarchy, dim: str) -> tuple[int | None, ...]:
+    return tuple(memory.turns(dim) for memory in hierarchy.memories)
 
 
 @lru_cache(maxsize=4096)
@@ -167,13 +184,15 @@ def _ceil(a: Ints | int, b: Ints) -> Ints:
     return -(-a // b)
 
 
-def _channel_table(problem: LayerProblem, hierarchy: Hierarchy, dim: str, chains: Ints) -> AxisTable:
-    size, lanes, fan = problem.size[dim], hierarchy.fan_out(dim), hierarchy.fan_level
+@lru_cache(maxsize=512)
+def _channel_table(hierarchy: Hierarchy, dim: str, size: int, moved: str, tiles: Tiles) -> AxisTable:
+    """Every chain of a dim that moves the operands in `moved`."""
+    lanes, fan = hierarchy.fan_out(dim), hierarchy.fan_level
+    chains = _chains(size, lanes, hierarchy.levels, fan, tiles, _fixed_turns(hierarchy, dim))
     turns = _turns(size, chains, lanes, fan)
-    moved = [dim in problem.moved_by[operand] for operand in OPERANDS]
     values = np.ones((len(chains), len(columns_of(hierarchy))))
     for i, column in enumerate(columns_of(hierarchy)):
-        matters = dim in problem.moved_by.get(column.operand, "")
+        matters = bool(column.operand) and column.operand in moved
         outer, inner = column.parent <= fan, column.child > fan
         if column.kind == "cycles":
             values[:, i] = turns.lock_step[:, -1]
@@ -190,7 +209,9 @@ def _channel_table(problem: LayerProblem, hierarchy: Hierarchy, dim: str, chains
         else:
             copies = inner if column.kind == "V" else not outer
             values[:, i] = (turns.busy if copies else turns.lock_step)[:, column.j + 1]
-    return AxisTable(dim, chains[:, None, :], values, turns.moves[:, None] * np.array(moved))
+    running = turns.moves[:, None]
+    uses = np.array([operand in moved for operand in OPERANDS])
+    return AxisTable(chains[:, None, :], values, running * uses, running * ~uses)
 
 
 def _first_fetch(size: int, chains: Ints, child: int, lanes: int, fan_level: int) -> Ints:
@@ -213,9 +234,20 @@ def _cuts(size: int, chains: Ints, child: int, lanes: int, fan_level: int) -> Cu
     return (chains[:, fan_level], tile, lanes) if child > fan_level else (np.full_like(tile, size), tile, 1)
 
 
-def _space_table(space: Space, hierarchy: Hierarchy, axis: str, positions: Ints, taps: Ints) -> AxisTable:
+@lru_cache(maxsize=256)
+def _space_table(
+    hierarchy: Hierarchy,
+    space: Space,
+    lanes: tuple[int, int],
+    fixed_turns: tuple[tuple[int | None, ...], tuple[int | None, ...]],
+    tiles: Tiles,
+) -> AxisTable:
     """All pairs of a chain of positions and one of taps."""
-    fan, (a_lanes, b_lanes) = hierarchy.fan_level, (hierarchy.fan_out(dim) for dim in axis)
+    fan, (a_lanes, b_lanes) = hierarchy.fan_level, lanes
+    positions, taps = (
+        _chains(size, copies, hierarchy.levels, fan, tiles, turns)
+        for size, copies, turns in zip((space.positions, space.taps), lanes, fixed_turns, strict=True)
+    )
     a_chain, b_chain = (grid.ravel() for grid in np.indices((len(positions), len(taps))))
     a_chains, b_chains = positions[a_chain], taps[b_chain]
     a = _turns(space.positions, a_chains, a_lanes, fan)
@@ -245,7 +277,8 @@ def _space_table(space: Space, hierarchy: Hierarchy, axis: str, positions: Ints,
         values[:, i] = words
     uses = np.array([space.moved_by(operand) for operand in OPERANDS])
     moves = (a.moves[:, None] * uses[:, 0]) | (b.moves[:, None] * uses[:, 1])
-    return AxisTable(axis, np.stack([a_chains, b_chains], axis=1), values, moves)
+    stays = (a.moves[:, None] * ~uses[:, 0]) | (b.moves[:, None] * ~uses[:, 1])
+    return AxisTable(np.stack([a_chains, b_chains], axis=1), values, moves, stays)
 
 
 def _footprints(footprint: Callable[..., tuple[int, int, int]], column: Column, a: Cuts, b: Cuts, outer: bool) -> Ints:

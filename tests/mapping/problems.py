@@ -1,8 +1,9 @@
-"""Hypothesis strategies for small layer problems and nests."""
+"""Hypothesis strategies for small layer problems, nests and hierarchies."""
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest, Wiring
 from accelsim.mapping.spaces import POINT, conv_space, transposed_space
@@ -84,3 +85,33 @@ def innermost_loops(draw, left, level, most_lanes, dividing):
         if lanes > 1:
             spatial.append(Loop(dim, 1, level, spatial=True))
     return (*temporal, *spatial)
+
+
+@st.composite
+def hierarchies(draw):
+    levels = draw(st.sampled_from([2, 2, 3, 3, 4]))
+    fan_level = draw(st.integers(0, levels - 1))
+    bandwidth = st.sampled_from([0.0, 8.0, 48.0])
+
+    def memory(level):
+        holds = "".join(o for o in "WIO" if level == 0 or draw(st.integers(0, 3)))
+        size = draw(st.sampled_from([48, 96, 256, 1024])) * (3 if level == 1 else 1)
+        return Memory(
+            f"m{level}",
+            holds,
+            size,
+            draw(st.sampled_from([0.5, 1.0])) * 10 ** (level == 0),
+            draw(st.sampled_from([0.5, 1.25])) * 10 ** (level == 0),
+            draw(bandwidth),
+            draw(bandwidth),
+            shared_port=draw(st.booleans()),
+            buffers=draw(st.sampled_from([1, 2])),
+            access_bits=draw(st.sampled_from([0, 0, 24])),
+        )
+
+    dims = draw(st.lists(st.sampled_from("KCKCGNPRQS"), max_size=2, unique=True))
+    lanes = tuple((dim, draw(st.sampled_from([2, 3]))) for dim in dims)
+    latch = draw(st.sampled_from(["", "W", "O", "WIO"]))
+    found = Hierarchy(tuple(memory(level) for level in range(levels)), fan_level, lanes, latch, 8, 8, 16, 8, 0.1)
+    inside = "".join(o for o in found.memories[1].holds if draw(st.integers(0, 3)) == 0) if fan_level else ""
+    return found.resident(inside, "m1").reserve("m1", draw(st.sampled_from([0, 5])))

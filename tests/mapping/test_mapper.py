@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from interpret import Run
-from problems import layer_problems, spaces
+from problems import hierarchies, layer_problems, spaces
 
 from accelsim.errors import AccelsimError, DoesNotFit
 from accelsim.mapping.hierarchy import Hierarchy, Memory
@@ -88,36 +88,6 @@ def goal_value(goal, cost):
     offchip = sum(row.read_bits + row.write_bits for row in cost.traffic if row.level == 0)
     energy, latency = cost.energy_pj, cost.latency_cycles
     return {"energy": energy, "latency": latency, "edp": energy * latency, "offchip": offchip}[goal]
-
-
-@st.composite
-def hierarchies(draw):
-    levels = draw(st.sampled_from([2, 2, 3, 3, 4]))
-    fan_level = draw(st.integers(0, levels - 1))
-    bandwidth = st.sampled_from([0.0, 8.0, 48.0])
-
-    def memory(level):
-        holds = "".join(o for o in "WIO" if level == 0 or draw(st.integers(0, 3)))
-        size = draw(st.sampled_from([48, 96, 256, 1024])) * (3 if level == 1 else 1)
-        return Memory(
-            f"m{level}",
-            holds,
-            size,
-            draw(st.sampled_from([0.5, 1.0])) * 10 ** (level == 0),
-            draw(st.sampled_from([0.5, 1.25])) * 10 ** (level == 0),
-            draw(bandwidth),
-            draw(bandwidth),
-            shared_port=draw(st.booleans()),
-            buffers=draw(st.sampled_from([1, 2])),
-            access_bits=draw(st.sampled_from([0, 0, 24])),
-        )
-
-    dims = draw(st.lists(st.sampled_from("KCKCGNPRQS"), max_size=2, unique=True))
-    lanes = tuple((dim, draw(st.sampled_from([2, 3]))) for dim in dims)
-    latch = draw(st.sampled_from(["", "W", "O", "WIO"]))
-    found = Hierarchy(tuple(memory(level) for level in range(levels)), fan_level, lanes, latch, 8, 8, 16, 8, 0.1)
-    inside = "".join(o for o in found.memories[1].holds if draw(st.integers(0, 3)) == 0) if fan_level else ""
-    return found.resident(inside, "m1").reserve("m1", draw(st.sampled_from([0, 5])))
 
 
 def compare(problem, hierarchy):

@@ -1,0 +1,36 @@
+"""Chains that no best mapping needs, axis by axis."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from accelsim.mapping.hierarchy import Hierarchy
+from accelsim.mapping.layer_problem import OPERANDS
+from accelsim.mapping.tables import AxisTable, columns_of
+
+
+@lru_cache(maxsize=1024)
+def without_dominated(table: AxisTable, hierarchy: Hierarchy) -> AxisTable:
+    """The table without chains that another one, moving operands at the same levels, beats or equals in every column.
+
+    The score is non-decreasing in every column except the copies (V) of sums across a fan-out with another memory of
+    sums beyond it; there the column must be equal.
+    """
+    deepest, profits = {}, {}
+    for operand, _, child in hierarchy.boundaries:
+        if child < hierarchy.levels:
+            deepest[operand] = child
+        if child < hierarchy.levels or operand in hierarchy.latch:
+            profits[operand] = child
+    columns = list(table.values.T)
+    for values, column in zip(table.values.T, columns_of(hierarchy), strict=True):
+        if column.kind == "V" and column.operand == "O" and column.child < deepest.get("O", 0):
+            columns.append(-values)
+    mattering = np.array([(1 << profits.get(operand, 0)) - 1 for operand in OPERANDS])
+    group = (table.moves & mattering) @ (1 << hierarchy.levels * np.arange(len(OPERANDS)))
+    no_worse = group[:, None] == group[None]
+    for values in columns:
+        no_worse &= values[:, None] <= values[None]
+    first = np.arange(len(group))[:, None] < np.arange(len(group))[None]
+    beaten = (no_worse & (~no_worse.T | first)).any(axis=0)
+    return table.keep(np.flatnonzero(~beaten))
