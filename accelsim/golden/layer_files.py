@@ -79,7 +79,7 @@ def verilog_text(facts: Facts) -> str:
             words = WORDS[key.rpartition("_")[2]]
             lines.append(f"parameter {key.upper()} = {words.index(value)}; // {value}")
         elif isinstance(value, int):
-            lines.append(f"parameter signed [63:0] {key.upper()} = {value};")
+            lines.append(f"parameter {key.upper()} = {value};")
     return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from accelsim.engine.run import run_program
+from accelsim.engine.linear_kernel import LinearKernel
+from accelsim.engine.reference import ReferenceKernel
+from accelsim.engine.run import Kernels, run_program
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.frontend.workload import Workload
 from accelsim.golden.layer_files import SCHEMA, write_layer
@@ -17,8 +19,11 @@ from accelsim.golden.recorded_run import RecordedRun, check_outputs, program_aga
 from accelsim.hardware.architecture import Machine
 from accelsim.ir.graph import Node
 from accelsim.ir.program import Program
+from accelsim.mapping.operators import mac_counts
 
 CHECKER = "check.c"
+PLAIN_MACS = 1 << 30
+"""Products that the plain interpreter sums in some seconds."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -67,11 +72,12 @@ def write_vectors(
     program = program_again(run, source, machine)
     nodes = _chosen(program, source.name, layer)
     names = tuple(dict.fromkeys(name for node in nodes for name in (node.inputs[0], node.name)))
-    codes = run_program(program, source.draw_inputs(images, run.seed), keep=names)
+    kernels = _kernels(program, [program.graph.node(name) for name in program.linear], images)
+    codes = run_program(program, source.draw_inputs(images, run.seed), kernels=kernels, keep=names)
     compared = check_outputs(run, source, program, codes)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        rows = _write_layers(program, nodes, codes, out, progress)
+        rows = _write_layers(program, nodes, codes, out, kernels, progress)
         (out / CHECKER).write_text(checker(), encoding="utf-8")
         (out / "layers.txt").write_text("".join(f"{row['folder']}\n" for row in rows), encoding="utf-8")
         manifest = {
@@ -114,13 +120,11 @@ def _chosen(program: Program, workload: str, layer: str | None) -> list[Node]:
 
 
 def _write_layers(
-    program: Program, nodes: list[Node], codes: dict[str, Any], out: Path, progress: Progress
+    program: Program, nodes: list[Node], codes: dict[str, Any], out: Path, kernels: Kernels, progress: Progress
 ) -> list[dict[str, Any]]:
-    from accelsim.engine.kernels.fast import FastKernel  # numba: only where integers run
-
-    rows = []
+    kernel, rows = _kernel_of(kernels), []
     for number, node in enumerate(nodes):
-        made = layer_vectors(program, node, codes[node.inputs[0]], codes[node.name], FastKernel())
+        made = layer_vectors(program, node, codes[node.inputs[0]], codes[node.name], kernel)
         folder = folder_name(node.name)
         written = write_layer(made, out / folder)
         rows.append(
@@ -128,6 +132,22 @@ def _write_layers(
         )
         progress("writing layers", number + 1, len(nodes))
     return rows
+
+
+def _kernel_of(kernels: Kernels) -> LinearKernel:
+    if kernels == "reference":
+        return ReferenceKernel()
+    from accelsim.engine.kernels.fast import FastKernel  # numba: only where integers run
+
+    fast: LinearKernel = FastKernel()
+    return fast
+
+
+def _kernels(program: Program, nodes: list[Node], images: int) -> Kernels:
+    """The plain interpreter, which is obviously right; for more than `PLAIN_MACS` the fast kernels."""
+    shapes = program.graph.shapes
+    macs = sum(mac_counts(node.op, shapes[node.inputs[0]], images).scatter for node in nodes)
+    return "reference" if macs <= PLAIN_MACS else "fast"
 
 
 def folder_name(layer: str) -> str:
