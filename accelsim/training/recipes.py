@@ -90,7 +90,15 @@ def _ship_best(name: str, out: Path, progress: Progress) -> Iterator[str]:
 
     gan = GANS[name]
     generator = load_module(gan.generator)
-    distances = measure_snapshots(generator, gan.latent, out, fid_resnet20_cifar10)
+    paths = sorted(out.glob("ema_*.safetensors"))
+    progress("measuring snapshots", 0, len(paths))
+    distances = measure_snapshots(
+        generator,
+        gan.latent,
+        out,
+        fid_resnet20_cifar10,
+        on_snapshot=lambda path, distance: progress("measuring snapshots", paths.index(path) + 1, len(paths)),
+    )
     with (out / "fid.csv").open("w", newline="") as file:
         rows = ((path.stem, distance) for path, distance in distances.items())
         csv.writer(file).writerows([("snapshot", "fid_resnet20_cifar10_5000"), *rows])
