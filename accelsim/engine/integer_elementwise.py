@@ -30,7 +30,6 @@ from accelsim.ir.ops import (
     Mul,
     Op,
     PReLU,
-    ScaleShift,
     Sub,
 )
 
@@ -38,7 +37,7 @@ QUOTIENT_OF_ZERO = 1 << 20
 """Output codes that x / 0 counts as, with the sign of x: past every format."""
 
 
-def _on_codes(op: Op, constants: Constants, finisher: Finisher, *operands: Operand) -> Array:
+def on_codes(op: Op, constants: Constants, finisher: Finisher, *operands: Operand) -> Array:
     """Two slopes, a factor and an offset, or a table of all codes."""
     (operand,), core, table = operands, constants.core, constants.finish.activation
     if isinstance(core, Slopes):
@@ -55,12 +54,11 @@ def _sloped(slopes: Slopes, finisher: Finisher, codes: Integers) -> Array:
 
 
 for _kind in (*get_args(Activation), PReLU):
-    run_integer_op.register(_kind, _on_codes)
+    run_integer_op.register(_kind, on_codes)
 
 
 @run_integer_op.register(ChannelAffine)
 @run_integer_op.register(BatchNorm)
-@run_integer_op.register(ScaleShift)
 def _affine(op: Op, constants: Constants, finisher: Finisher, *operands: Operand) -> Array:
     core, operand = constants.core, operands[0]
     assert isinstance(core, Affine)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from accelsim.engine.activity import ActivityCounter
 from accelsim.engine.float_kernel import FloatRunner
-from accelsim.engine.float_ops import pad, run_float_op
+from accelsim.engine.float_ops import run_float_op
+from accelsim.engine.integer_moves import moved
 from accelsim.engine.integer_node import run_integer_node
 from accelsim.engine.linear_kernel import (
     Array,
@@ -22,7 +23,7 @@ from accelsim.engine.reference import ReferenceKernel
 from accelsim.errors import AccelsimError
 from accelsim.formats.quantize import dequantize, quantize
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Conv2d, ConvTranspose2d, Op, ReLU, ZeroPad
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Op, ReLU, View
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view, keeps_codes
 
@@ -221,10 +222,7 @@ def _codes(
 def _move(op: Op, codes: Array, zero_point: int) -> Array:
     if isinstance(op, ReLU):
         return np.asarray(np.maximum(codes, codes.dtype.type(zero_point)))
-    if isinstance(op, ZeroPad):
-        return pad(op, codes, zero_point)
-    moved: Array = run_float_op(op, {}, codes)
-    return moved
+    return moved(op, codes, zero_point) if isinstance(op, View) else np.asarray(run_float_op(op, {}, codes))
 
 
 def decode(program: Program, name: str, codes: Array) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from accelsim.ir.activations import (
     Tanh,
 )
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Embedding, Linear, OneHot
+from accelsim.ir.ops import Constant, Embedding, Linear, OneHot, View
 
 CLAMPS = (ReLU, Clamp)
 SMOOTH = (ELU, Tanh, Sigmoid, Softplus, GELU, SiLU, Mish, Exp, Sin, Cos, ScaleShift)
@@ -56,10 +56,15 @@ class Functions:
         """Whether a table is needed: LeakyReLU alone is two slopes."""
         return bool(self.functions) and not (len(self.functions) == 1 and isinstance(self.functions[0], LeakyReLU))
 
+    @property
+    def affine(self) -> bool:
+        """Whether a factor and an offset are all there is, besides clamps."""
+        return not self.functions or (len(self.functions) == 1 and isinstance(self.functions[0], ScaleShift))
+
 
 def is_function(node: Node) -> bool:
-    """Whether the operator itself is a function of each code, so that all functions act on its input's codes."""
-    return isinstance(node.op, get_args(Activation))
+    """Whether the operator only moves codes or is a function of each, so that all functions act on input codes."""
+    return isinstance(node.op, get_args(Activation) + get_args(View))
 
 
 def functions_of(node: Node) -> Functions:
@@ -95,6 +100,5 @@ def lookup_bytes(node: Node, input_bits: int, bits: int) -> int:
     if isinstance(node.op, STORED) or not functions.tabulated:
         return 0
     if is_function(node):
-        affine = len(functions.functions) == 1 and isinstance(functions.functions[0], ScaleShift)
-        return 0 if affine else table_bytes(input_bits, bits, functions.knots)
+        return 0 if functions.affine else table_bytes(input_bits, bits, functions.knots)
     return table_bytes(bits_before(node, bits), bits, functions.knots)

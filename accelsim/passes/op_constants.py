@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import singledispatch
 from math import prod
+from typing import get_args
 
 import numpy as np
 
@@ -13,15 +14,15 @@ from accelsim.formats.quantize import quantize
 from accelsim.formats.rescale import Landing, common_rescale, mantissas, rescale
 from accelsim.ir.constants import Affine, Core, Joined, Normalised, Powers, Resampled, Scaled, Slopes, Terms
 from accelsim.ir.constants import Stored as StoredCodes
-from accelsim.ir.epilogue import Functions
+from accelsim.ir.epilogue import Functions, functions_of
 from accelsim.ir.graph import Node
 from accelsim.ir.ops import (
+    Activation,
     AdaptivePool,
     Add,
     AveragePool,
     BatchNorm,
     ChannelAffine,
-    Clamp,
     Concat,
     Constant,
     Div,
@@ -43,12 +44,12 @@ from accelsim.ir.ops import (
     Op,
     PReLU,
     Reduce,
-    ReLU,
     RMSNorm,
     ScaleShift,
     Shape,
     Softmax,
     Sub,
+    View,
 )
 from accelsim.passes.resampling import WEIGHT_BITS, taps
 from accelsim.passes.tabulate import Float64, Stored, applied
@@ -95,9 +96,18 @@ def slopes_of(functions: Functions, factors: Float64, where: Landing) -> Slopes:
     return Slopes(rescale(factors), rescale(factors * leaky.slope), where)
 
 
-@core_of.register
-def _(op: LeakyReLU, site: Site) -> Core:
-    return Slopes(rescale(site.ratio()), rescale(site.ratio() * op.slope), site.landing)
+def _of_functions(op: Op, site: Site) -> Core:
+    """Of a node whose functions act on input codes: two slopes, or a factor and an offset."""
+    functions = functions_of(site.node)
+    if not functions.affine:
+        return slopes_of(functions, np.asarray(site.ratio()), site.landing)
+    scales = [function for function in functions.functions if isinstance(function, ScaleShift)]
+    scale, shift = (scales[0].scale, scales[0].shift) if scales else (1.0, 0.0)
+    return _affine(np.array(scale), np.array(shift), site)
+
+
+for _kind in (*get_args(Activation), *get_args(View)):
+    core_of.register(_kind, _of_functions)
 
 
 @core_of.register
@@ -113,17 +123,6 @@ def _per_channel(values: Float64, shape: Shape) -> Float64:
 
 
 # --- a factor and an offset -----------------------------------------------------------------------------------------
-
-
-@core_of.register
-def _(op: ScaleShift, site: Site) -> Core:
-    return _affine(np.array(op.scale), np.array(op.shift), site)
-
-
-@core_of.register(ReLU)
-@core_of.register(Clamp)
-def _(op: ReLU | Clamp, site: Site) -> Core:
-    return _affine(np.array(1.0), np.array(0.0), site)
 
 
 @core_of.register

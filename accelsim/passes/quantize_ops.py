@@ -14,7 +14,7 @@ from accelsim.formats.rescale import landing
 from accelsim.ir.constants import Constants, Finish, Slopes
 from accelsim.ir.epilogue import Functions, functions_of, is_function
 from accelsim.ir.graph import Node, Weights
-from accelsim.ir.ops import Linear, ScaleShift
+from accelsim.ir.ops import Linear
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, keeps_codes
 from accelsim.passes.op_constants import Site, core_of, slopes_of
@@ -35,7 +35,7 @@ def _constants(program: Program, node: Node, weights: Weights) -> Constants:
     site, functions = _site(program, node, weights), functions_of(node)
     if isinstance(node.op, get_args(Linear)):
         return _of_layer(program, site, functions)
-    if is_function(node) and functions.tabulated and not isinstance(node.op, ScaleShift):
+    if is_function(node) and functions.tabulated and not functions.affine:
         source = site.sources[0]
         return Constants(Finish(site.landing, tabulated(functions, source, source.format.bits, site.out)))
     return Constants(Finish(site.landing, _behind(site, functions)), core_of(node.op, site))

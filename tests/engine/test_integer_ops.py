@@ -170,6 +170,26 @@ def test_functions_of_codes(op: ops.Op, activations: str, seed: int) -> None:
     assert beyond.max() < (0.75 if wide else 1e-6)
 
 
+CHAINS: list[tuple[ops.Op, tuple[ops.Activation, ...]]] = [
+    (ops.ScaleShift(-1.0, 0.1), (ops.Softplus(1.0), ops.ScaleShift(-2.0, 0.0))),
+    (ops.ScaleShift(0.3, 1.0), (ops.Clamp(0.2, 1.1),)),
+    (ops.LeakyReLU(0.1), (ops.Tanh(), ops.ReLU())),
+    (ops.ReLU(), (ops.LeakyReLU(0.5), ops.ScaleShift(2.0, -1.0))),
+    (ops.Reshape((20, 6)), (ops.LeakyReLU(0.3),)),
+    (ops.ZeroPad((0, 1, 0), (0, 0, 2)), (ops.ScaleShift(1.5, 0.5),)),
+    (ops.Take(1, (5, 0, 3)), (ops.Tanh(),)),
+    (ops.Expand(IMAGE), (ops.ReLU(),)),
+]
+
+
+@pytest.mark.parametrize("chain", CHAINS, ids=str)
+@pytest.mark.parametrize("activations", ["int8", "int4:sym", "int11", "fixed9"])
+def test_functions_on_functions_and_on_views(chain: Any, activations: str) -> None:
+    program, inputs = built(one(chain[0], (IMAGE,), chain[1]), activations, 8)
+    ends = 0.5 if isinstance(chain[1][-1], ops.Clamp) else 0.0  # a clamp's end is a code
+    assert program.before == {} and distance(program, inputs)[0].max() < 1e-3 + ends
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     op=st.sampled_from([ops.Add(), ops.InstanceNorm(4, 1e-5, True), ops.ChannelAffine(4), ops.PReLU(4), ops.Concat(0)]),
