@@ -29,10 +29,10 @@ class _PackageCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any], variant: str) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._variant = variant
+        self._stamp = _sources(), variant  # now: what is compiled later was read now
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
-        return signature, codegen.magic_tuple(), _sources(), self._variant
+        return signature, codegen.magic_tuple(), *self._stamp
 
 
 def compiled(function: Callable[P, R], variant: str = "") -> Callable[P, R]:

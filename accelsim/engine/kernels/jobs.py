@@ -76,8 +76,8 @@ def _plain_job(op: Linear, shape: Geometry, source: Encoding, layer: LinearLayer
         bias = _by_lane(integers.bias, one.channels, 0) - correction * one.weight_sums
         if method.storage == "signs":
             bias = bias + one.depth
-        passes.append(_starting(one, np.zeros_like(bias) if method.wide else bias, method))
-        biases.append(bias if method.wide else np.zeros_like(bias))
+        passes.append(_starting(one, np.zeros_like(bias) if method.wide or method.is_planes else bias, method))
+        biases.append(bias if method.wide or method.is_planes else np.zeros_like(bias))
     return Job(method, tuple(passes), tuple(biases), -2 if method.storage == "signs" else 1)
 
 
@@ -153,7 +153,8 @@ def scale_of(job: Job, number: int, spare: int, rescaling: Rescaling | None) -> 
     spare = 0 if job.method.tree else spare
     if rescaling is None:
         ones = np.ones_like(bias)
-        return Scale(bias, job.factor, spare, ones, ones, 0, 0, 0)
+        return Scale(bias, job.factor, spare, ones, ones, ones, 0, 0, 0)
     multiplier = _by_lane(rescaling.constants.multiplier, one.channels, 0)
     shift = _by_lane(rescaling.constants.shift, one.channels, 1)
-    return Scale(bias, job.factor, spare, multiplier, shift, rescaling.zero_point, rescaling.low, rescaling.high)
+    half = np.int64(1) << (shift - 1)
+    return Scale(bias, job.factor, spare, multiplier, shift, half, rescaling.zero_point, rescaling.low, rescaling.high)

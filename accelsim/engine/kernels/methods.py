@@ -84,7 +84,7 @@ def plain_method(op: Linear, layer: LinearLayer, source: Encoding, exact: bool, 
     smallest, largest = int(integers.factors.min(initial=0)), int(integers.factors.max(initial=0))
     few = format.low - scaling.zero_point >= -1 and format.high - scaling.zero_point <= 1
     if is_native and native.counts_bits() and few and smallest >= -1 and largest <= 1 and _depth(op) >= FEW_CODES:
-        return Method("trits", True, 0, 1, 64, 16, wide=True)
+        return Method("trits", True, 0, 1, 64, 16, wide=not narrow)
     if is_native and format.low >= -128 and format.high <= 127 and smallest >= -128 and largest <= 127:
         return Method("bytes", True, 128, 255, 4, 1, wide=not narrow)
     code = max(-format.low, format.high)

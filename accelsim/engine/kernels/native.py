@@ -89,8 +89,10 @@ def plain(product: str, vectors: int, digits: int, wide: bool) -> Tile:
     name = f"native {product} {vectors} {digits} {wide}"
     tall = TALL if chosen.words == 1 else MARKING
     short, high = _plain(chosen, SHORT, vectors, name), _plain(chosen, tall, vectors, name)
-    element = np.int32 if chosen.lane.width == 32 else np.int64
-    return Tile(name, short, high, SHORT, tall, vectors * chosen.vector.count, element, digits, wide, marks=False)
+    element, biased = (np.int32, wide) if chosen.lane.width == 32 else (np.int64, True)
+    return Tile(
+        name, short, high, SHORT, tall, vectors * chosen.vector.count, element, digits, wide, biased, marks=False
+    )
 
 
 @cache
@@ -100,4 +102,4 @@ def clamped(product: str, vectors: int, to_zero: bool, marks: bool) -> Tile:
     name = f"native clamped {product} {vectors} {to_zero} {marks}"
     clamp, tall = Clamp(to_zero, marks), MARKING if marks else TALL
     short, high = (_clamped(chosen, height, vectors, clamp, name) for height in (SHORT, tall))
-    return Tile(name, short, high, SHORT, tall, vectors * 16, np.int32, 1, wide=False, marks=marks)
+    return Tile(name, short, high, SHORT, tall, vectors * 16, np.int32, 1, wide=False, biased=False, marks=marks)

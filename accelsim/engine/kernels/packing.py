@@ -172,7 +172,11 @@ def _panels(runs: Array, fold: Fold, shape: Geometry, method: Method) -> tuple[A
                 channels[panel, lane : lane + count] = np.arange(channel, channel + count)
                 y, x = fold.cells[cell]
                 target = (y.start * shape.out[2] + x.start) * shape.out[0] + channel
-                found.append((lane, count, target, y.count, x.count))
+                before = found[-1] if lane else (0, 0, 0, 0, 0)
+                if (before[0] + before[1], before[2] + before[1], *before[3:]) == (lane, target, y.count, x.count):
+                    found[-1] = (before[0], before[1] + count, *before[2:])  # it lies right after the last
+                else:
+                    found.append((lane, count, target, y.count, x.count))
                 lane += count
             first_cells.append(len(found))
     columns = np.array(found, np.int64).reshape(-1, 5).T.copy()

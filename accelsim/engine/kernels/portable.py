@@ -92,11 +92,13 @@ short, tall, clamped_rows = compiled(_short), compiled(_tall), compiled(_clamped
 def plain(vectors: int, element: type[np.int32] | type[np.int64], wide: bool) -> Tile:
     """Sums of 16-bit codes by 16-bit weights in 32 bits (modulo 2**32) or 64; see `Tile`."""
     name = f"portable {vectors} {element.__name__} {wide}"
-    return Tile(name, short, tall, SHORT, TALL, vectors * LANES, element, 1, wide, marks=False)
+    return Tile(name, short, tall, SHORT, TALL, vectors * LANES, element, 1, wide, wide, marks=False)
 
 
 @cache
 def clamped(vectors: int) -> Tile:
     """Sums of 16-bit codes by 16-bit weights in a saturating register of up to 62 bits; see `Tile`."""
     name = f"portable clamped {vectors}"
-    return Tile(name, clamped_rows, clamped_rows, SHORT, SHORT, vectors * LANES, np.int64, 1, wide=True, marks=True)
+    return Tile(
+        name, clamped_rows, clamped_rows, SHORT, SHORT, vectors * LANES, np.int64, 1, wide=True, biased=True, marks=True
+    )

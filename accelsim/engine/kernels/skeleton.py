@@ -71,7 +71,8 @@ class Cells(NamedTuple):
 class Scale(NamedTuple):
     """How a sum becomes what is stored: add bias, keep 64 - spare bits, requantize to [low, high].
 
-    bias, multiplier, shift: `[panels, lanes]`. bias and `factor`, what a sum counts, are of wide tiles only.
+    bias, multiplier, shift, half: `[panels, lanes]`; half is 2**(shift - 1). bias and `factor`, what a sum counts, are
+    of biased tiles only.
     """
 
     bias: Int64s
@@ -79,6 +80,7 @@ class Scale(NamedTuple):
     spare: int
     multiplier: Int64s
     shift: Int64s
+    half: Int64s
     zero_point: int
     low: int
     high: int
@@ -122,7 +124,8 @@ class Tile:
 
     multiply(source, rows, row, work, panel, step, steps, start, tile): sums of `steps` steps from `step` of panel
     `panel`, for the rows from `row` on. low multiplies `short` rows, high `tall` ones. element: type of the sums.
-    digits: 2 where the second half of the lanes holds the high digits of the first. wide: spilled into 64 bits.
+    digits: 2 where the second half of the lanes holds the high digits of the first. wide: spilled into 64 bits. biased:
+    sums begin at 0, and the bias is added in the end.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Tile:
     element: type[np.int32] | type[np.int64]
     digits: int
     wide: bool
+    biased: bool
     marks: bool
 
 
@@ -181,22 +185,24 @@ def make_filler(tile: Tile) -> Callable[..., None]:
 
 def make_finisher(tile: Tile, codes: bool) -> Callable[..., None]:
     """Compiled `finish(sums, row, panel, scale, line)`: one row of sums, wrapped, and as codes if asked for."""
-    wide, lanes = tile.wide, tile.lanes // tile.digits
+    wide, biased, lanes = tile.wide, tile.biased, tile.lanes // tile.digits
 
     def finish(sums: Array, row: int, panel: int, scale: Scale, line: Array) -> None:
-        bias, multiplier, shift = scale.bias[panel], scale.multiplier[panel], scale.shift[panel]
+        bias, multiplier = scale.bias[panel], scale.multiplier[panel]
+        shift, half = scale.shift[panel], scale.half[panel]
         spare, factor, zero_point, low, high = scale.spare, scale.factor, scale.zero_point, scale.low, scale.high
         held = sums[row]
         for c in range(lanes):
             total = int(np.int64(held[c]))
-            if wide:
+            if biased:
                 total = total * factor + bias[c]
-            total = (total << spare) >> spare
+            if biased or spare > 32:
+                total = (total << spare) >> spare
             if codes:
                 if wide:
                     total = requantized(total, multiplier[c], shift[c])
                 else:
-                    total = (total * multiplier[c] + (np.int64(1) << (shift[c] - 1))) >> shift[c]
+                    total = (total * multiplier[c] + half[c]) >> shift[c]
                 total = min(max(total + zero_point, low), high)
             line[c] = total
 
@@ -208,10 +214,10 @@ def _store(line: Array, panel: int, cells: Cells, target: int, y: int, x: int, m
     marked = 0
     for cell in range(cells.first[panel], cells.first[panel + 1]):
         if y < cells.rows[cell] and x < cells.columns[cell]:
-            lane, count = cells.lane[cell], cells.lanes[cell]
-            into, begin = out[target + cells.target[cell] :], line[lane : lane + count]
-            for c in range(count):
-                into[c] = begin[c]
+            lane, count, begin = cells.lane[cell], cells.lanes[cell], target + cells.target[cell]
+            into, seen = out[begin : begin + count], line[lane : lane + count]
+            for c in range(len(into)):
+                into[c] = seen[c]
             for c in range(lane, min(lane + count, len(marks))):
                 marked += marks[c] != 0
     return marked
@@ -227,6 +233,8 @@ def make_driver(tile: Tile, codes: bool) -> Callable[..., int]:
     """
     fill, finish = make_filler(tile), make_finisher(tile, codes)
     tall, short, lanes, element, wide, marks = tile.tall, tile.short, tile.lanes, tile.element, tile.wide, tile.marks
+    channels = tile.lanes // tile.digits
+    summed = np.int64 if tile.wide else tile.element
 
     def run(
         first: int, last: int, source: Array, work: Work, grid: Grid, cells: Cells, scale: Scale, out: Array
@@ -234,25 +242,29 @@ def make_driver(tile: Tile, codes: bool) -> Callable[..., int]:
         size = tall * BLOCK_TILES
         rows, targets = np.empty(size + tall, np.int64), np.empty(size + tall, np.int64)
         ys, xs = np.empty(size + tall, np.int64), np.empty(size + tall, np.int64)
-        sums, totals = np.empty((2 * tall, lanes), element), np.empty((tall, lanes), np.int64)
+        sums = np.zeros((2 * tall, lanes), element)
+        totals = np.zeros((2 * tall, lanes), summed) if wide else sums
         line, unmarked = np.empty(lanes, out.dtype), np.empty((1, 0), element)
         marked = 0
         for begin in range(first, last, size):
             count = min(size, last - begin)
             locate(begin, count, count + tall, grid, rows, targets, ys, xs)
             for panel in range(len(work.sources)):
-                at = 0
+                cell, at = cells.first[panel], 0
+                whole = cells.first[panel + 1] == cell + 1 and cells.lanes[cell] == channels and not marks
                 while at < count:
                     is_tall = count - at > tall - short
                     height = tall if is_tall else short
                     fill(source, rows, at, is_tall, work, panel, sums, totals)
                     for r in range(min(height, count - at)):
-                        if wide:
-                            finish(totals, r, panel, scale, line)
+                        y, x, target = ys[at + r], xs[at + r], targets[at + r]
+                        if whole and y < cells.rows[cell] and x < cells.columns[cell]:
+                            begins = target + cells.target[cell]
+                            finish(totals, r, panel, scale, out[begins : begins + channels])
                         else:
-                            finish(sums, r, panel, scale, line)
-                        mark = sums[height + r] if marks else unmarked[0]
-                        marked += store(line, panel, cells, targets[at + r], ys[at + r], xs[at + r], mark, out)
+                            finish(totals, r, panel, scale, line)
+                            mark = sums[height + r] if marks else unmarked[0]
+                            marked += store(line, panel, cells, target, y, x, mark, out)
                     at += height
         return marked
 
