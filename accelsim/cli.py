@@ -302,18 +302,33 @@ def vectors(
         typer.echo(line)
 
 
+@app.command("selftest")
+def selftest_(as_json: AsJson = False) -> None:
+    """Compare every compiled kernel with the plain interpreter on this processor; exit 1 where one differs.
+
+    Example: [bold]accelsim selftest[/bold]
+    """
+    from accelsim.kernel_report import run_selftest
+
+    checks, passed = run_selftest(as_json)
+    if as_json:
+        _print_json(checks)
+    if not passed:
+        _fail("a compiled kernel differs from the interpreter: set ACCELSIM_KERNELS=reference and report this", 1)
+
+
 @app.command()
 def train(
-    workload: Annotated[str, typer.Argument(help="dcgan32 or resnet20_cifar10")],
+    workload: Annotated[str, typer.Argument(help="dcgan32, mlp32 or resnet20_cifar10")],
     data: Annotated[Path, typer.Option("--data", help="Folder with CIFAR-10 in its binary version.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run; an interrupted run goes on from there.")],
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 36,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Else as many as its recipe says.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of torch.")] = 1,
 ) -> None:
     """Train a shipped network; resumable, with a checkpoint each epoch.
 
-    Example: [bold]accelsim train dcgan32 --data cifar10 --out training/dcgan32[/bold]
+    Example: [bold]accelsim train mlp32 --data cifar10 --out training/mlp32[/bold]
     """
     from accelsim.training.recipes import train_network
 

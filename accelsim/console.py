@@ -40,13 +40,13 @@ def print_report(report: Report) -> None:
             row["bound"] or "",
             row["arithmetic"],
         )
-    console = _console()
+    console = terminal()
     console.print(table)
     for line in summary(report):
         console.print(line, highlight=False, markup=False)
 
 
-def _console() -> Console:
+def terminal() -> Console:
     """As wide as the terminal; wide enough for any table where there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
@@ -120,7 +120,7 @@ def print_listing(rows: list[dict[str, str]]) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(f"[bold]{row['name']}[/bold]", row["meaning"])
-    _console().print(table)
+    terminal().print(table)
 
 
 _SWEEP = {
@@ -143,7 +143,7 @@ def print_sweep(table: Any, place: str, written: str | None) -> None:
     for row in records(table.head(_MOST_ROWS)):
         cells = [_figure(row[key], *_SWEEP[key][1:]) for key in figures]
         shown.add_row(*(_setting(row[key]) for key in keys), *cells, _ending(row))
-    console = _console()
+    console = terminal()
     console.print(shown)
     lines = [f"  first {_MOST_ROWS} of {len(table):,} points"] if len(table) > _MOST_ROWS else []
     counts = ", ".join(
@@ -176,7 +176,7 @@ def print_front(table: Any, labels: Sequence[str], keys: tuple[str, str], left_o
         interval = " to ".join(f"{end / x:,.4g}" for end in ends)
         figures = f"{row[keys[0]] / x:,.4g}", interval, f"{row[keys[1]] / y:,.4g}"
         shown.add_row(*(_setting(row[name]) for name in names), *figures, row["standing"])
-    console = _console()
+    console = terminal()
     console.print(shown)
     counts = table["standing"].value_counts()
     lines = [f"  {counts.get('front', 0)} of {len(table)} points on the front, {counts.get('dominated', 0)} beaten"]

@@ -22,6 +22,7 @@ FLOORS = {
     "page": 11,
     "cli": 11,
     "usage": 10,
+    "kernel_report": 10,
     "given_workload": 10,
     "console": 10,
     "listing": 10,

@@ -157,13 +157,13 @@ class AdversarialRun:
         }
 
     def _save(self) -> None:
-        save_checkpoint(self.folder / "checkpoint.pt", self._state())
         with (self.folder / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(asdict(self.log[0])))
             writer.writeheader()
             writer.writerows(asdict(row) for row in self.log)
         if self.epoch % self.recipe.keep_every == 0 or self.epoch == self.recipe.epochs:
             self._snapshot()
+        save_checkpoint(self.folder / "checkpoint.pt", self._state())  # last: what a kill cut short is made again
 
     def _snapshot(self) -> None:
         from safetensors.torch import save_file

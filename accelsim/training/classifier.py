@@ -128,7 +128,6 @@ class ClassifierRun:
             "net": self.net.state_dict(),
             "sgd": self.sgd.state_dict(),
         }
-        save_checkpoint(self.folder / "checkpoint.pt", state)
         with (self.folder / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(log[0]))
             writer.writeheader()
@@ -138,6 +137,7 @@ class ClassifierRun:
 
             weights = {name: value.contiguous() for name, value in self.net.state_dict().items()}
             save_file(weights, self.folder / "classifier.safetensors")
+        save_checkpoint(self.folder / "checkpoint.pt", state)  # last: what a kill cut short is made again
 
     def _restore(self) -> None:
         path = self.folder / "checkpoint.pt"

@@ -117,3 +117,15 @@ def test_the_grid_shows_each_image_in_reading_order(tmp_path: Path) -> None:
     assert (picture[4:8, 4:8] == 255).all()
     assert (picture[4:8, 8:12] == 128).all()
     assert np.count_nonzero(picture) == 2 * 16 * 3
+
+
+def test_a_run_stopped_while_it_saves_loses_no_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(images: np.ndarray, path: Path) -> None:
+        raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("accelsim.training.adversarial.save_grid", stop)
+        start(tmp_path).train(IMAGES)
+    start(tmp_path).train(IMAGES)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert {"ema_001.safetensors", "ema_002.safetensors", "grid_001.png", "grid_002.png"} <= kept
