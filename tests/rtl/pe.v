@@ -29,17 +29,16 @@ module pe #(
 
   integer i;
   reg signed [SUM-1:0] exact;
-  always @* begin
-    exact = acc;
-    for (i = 0; i < TREE; i = i + 1) exact = exact + product(x[i*X +: X], w[i*W +: W]);
-  end
-
+  reg signed [ACC-1:0] next;
   always @(posedge clk)
     if (load) begin
       acc <= held(start);
       overflowed <= 0;
     end else if (add) begin
-      acc <= held(exact);
-      overflowed <= overflowed | (held(exact) != exact);
+      exact = acc;
+      for (i = 0; i < TREE; i = i + 1) exact = exact + product(x[i*X +: X], w[i*W +: W]);
+      next = held(exact);
+      acc <= next;
+      overflowed <= overflowed | (next != exact);
     end
 endmodule
