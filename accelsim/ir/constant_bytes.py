@@ -51,14 +51,17 @@ def operator_constant_bytes(program: Program, node: Node) -> int:
     table = lookup_bytes(node, input_bits, bits)
     if isinstance(node.op, Linear):
         slopes = bool(functions.functions) and not functions.tabulated
-        return table + (RESCALE_BYTES * _channels(node.op) if slopes else 0)
+        return table + (RESCALE_BYTES * _scales(program, node.op, node) if slopes else 0)
     if is_function(node):
         return table or _core_bytes(node.op, node, program)
     slopes_behind = 2 * RESCALE_BYTES if lands_before(node) and not functions.tabulated else 0
     return table + slopes_behind + _core_bytes(node.op, node, program)
 
 
-def _channels(op: Linear) -> int:
+def _scales(program: Program, op: Linear, node: Node) -> int:
+    """Scales of a layer's weights: one for each output channel, or one."""
+    if getattr(program.linear[node.name].weights, "granularity", "tensor") == "tensor":
+        return 1
     return op.out_features if isinstance(op, Dense) else op.out_channels
 
 

@@ -12,7 +12,7 @@ from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.quantize import dequantize, quantize
 from accelsim.formats.rescale import Landing, landing
 from accelsim.ir.activations import Activation, Clamp, ReLU
-from accelsim.ir.epilogue import Functions
+from accelsim.ir.epilogue import EXTRA_BITS, Functions
 
 Float64 = NDArray[np.float64]
 PROBES = 1 << 13
@@ -73,7 +73,10 @@ def tabulated(functions: Functions, source: Stored, bits: int, out: Stored) -> L
 
 
 def reach_that_matters(functions: Functions, low: float, high: float, out: Stored) -> float:
-    """The largest magnitude in [low, high] past which the result's code no longer changes; at least one probe."""
+    """The largest magnitude in [low, high] past which the result's code no longer changes; at least one probe.
+
+    A change by less than 1/16 of a code is none: where tanh has come near -1 and that is a tie, for instance.
+    """
     reach = max(-low, high)
     if reach == 0:
         return 0.0
@@ -82,6 +85,8 @@ def reach_that_matters(functions: Functions, low: float, high: float, out: Store
 
 
 def _last_change(functions: Functions, points: Float64, out: Stored) -> float:
-    codes = quantize(applied(functions.functions, points), out.format, out.scaling)
-    changed = np.flatnonzero(codes != codes[-1])
+    reals = applied(functions.functions, points)
+    codes = quantize(reals, out.format, out.scaling)
+    moved = np.abs(reals - reals[-1]) >= out.step / 2**EXTRA_BITS
+    changed = np.flatnonzero((codes != codes[-1]) & moved)
     return float(abs(points[min(changed[-1] + 1, PROBES) if len(changed) else 1]))

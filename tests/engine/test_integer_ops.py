@@ -262,3 +262,24 @@ def test_pooling_and_relu_keep_codes() -> None:
         assert keeps_codes(Node("y", op, ("x0",)))
         program, inputs = built(one(op, (IMAGE,), (ops.Tanh(),)), "int8", 5)
         assert distance(program, inputs)[0].max() < 1.0
+
+
+@pytest.mark.parametrize("activations", ["int16", "int8", "fixed16.3"])
+def test_norms_at_the_ends_of_their_range(activations: str) -> None:
+    """Rows of all extremes, constant rows, one element that stands out; sums of 2**18 that take 66 bits."""
+    shape = (3, 512, 512)
+    graph = one(ops.InstanceNorm(3, 1e-5, True), (shape,))
+    rng = np.random.default_rng(0)
+    x = np.zeros((1, *shape), np.float32)
+    x[0, 0] = 4000 * rng.choice([-1, 1], shape[1:])
+    x[0, 1] = 1234.5
+    x[0, 2, 5, 7] = -4000
+    weights = {"y.weight": np.array([1, -3, 0.01], np.float32), "y.bias": np.array([0, 2, -7], np.float32)}
+    program = calibrate(
+        assign_formats(graph, parse_precision(f"weights=int8,activations={activations}")), weights, {"x0": x}
+    )
+    program = quantize_weights(program, weights)
+    codes = run_program(program, {"x0": x}, kernels="reference", keep=("x0", "y"))
+    format, scaling = affine_of(program.encodings["y"])
+    steps = np.clip(exact(program, codes) / scaling.scale[0] + scaling.zero_point, format.low, format.high)
+    assert (np.abs(codes["y"] - steps) - 0.5).max() < 0.05
