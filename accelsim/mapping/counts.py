@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from accelsim.mapping.footprints import Footprints, footprints
 from accelsim.mapping.layer_problem import AXES, DIMS
 from accelsim.mapping.nest import Loop, Nest
 
@@ -79,8 +80,7 @@ def tile_words(nest: Nest, operand: str, level: int) -> int:
     words = 1
     for axis in AXES:
         if len(axis) == 2:
-            turns = _space_turns(nest, operand, level, axis, len(nest.running))
-            words *= max(tile.bit_count() for _, tiles in turns for tile in tiles.values())
+            words *= _footprints(nest, operand, level, axis, len(nest.running), 0).largest_tile
         elif axis in nest.problem.moved_by[operand]:
             steps = [loop.step for _, loop in _loops(nest, axis, level)]
             words *= min([nest.problem.size[axis], *steps])
@@ -92,8 +92,7 @@ def fetch_words(nest: Nest, operand: str, parent: int, child: int) -> int:
     words = 1
     for axis in AXES:
         if len(axis) == 2:
-            turns = _space_turns(nest, operand, child, axis, len(nest.running))
-            words *= max(_union(tiles, nest.depth(parent)) for _, tiles in turns)
+            words *= _footprints(nest, operand, child, axis, len(nest.running), nest.depth(parent)).largest_fetch
         else:
             words *= _channel_volume(nest, operand, parent, child, axis, -1)[0]
     return words
@@ -155,17 +154,24 @@ def _sums(loops: list[tuple[int, Loop]], length: int, fetch: int, above: int, mo
 
 def _space_volume(nest: Nest, operand: str, parent: int, child: int, axis: str) -> tuple[int, int]:
     fetch, above = nest.fetch_at(operand, child), nest.depth(parent)
-    slides = nest.slides(operand, parent, child) and nest.running[fetch].dim in axis
+    if not (nest.slides(operand, parent, child) and nest.running[fetch].dim in axis):
+        found = _footprints(nest, operand, child, axis, fetch, above)
+        return found.union, found.total
     union = total = 0
     held: dict[Copy, int] = {}
     for turn, tiles in _space_turns(nest, operand, child, axis, fetch):
         fresh = tiles
-        if slides and turn > 0:
+        if turn > 0:
             fresh = {copy: tile & ~held.get(copy, 0) for copy, tile in tiles.items()}
         total += sum(tile.bit_count() for tile in fresh.values())
         union += _union(fresh, above)
         held = tiles
     return union, total
+
+
+def _footprints(nest: Nest, operand: str, child: int, axis: str, fetch: int, above: int) -> Footprints:
+    positions, taps = (_loops(nest, dim, child) for dim in axis)
+    return footprints(nest.problem.space(axis), operand, positions, taps, fetch, above)
 
 
 def _union(tiles: dict[Copy, int], above: int) -> int:
