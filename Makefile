@@ -1,10 +1,11 @@
 # make demo: simulate the shipped generator on the shipped FPGA.  make test: run the tests.  make lint: style and types.
+# make bench: measure the kernels, into docs/benchmarks.md.
 # Everything lives in .venv; TORCH_INDEX=URL installs torch from another index (a CPU build, say).
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 demo: .venv/.installed
 	.venv/bin/accelsim simulate dcgan32 --on zcu104 --precision int8 --images 64 --seed 0 --out demo
@@ -12,6 +13,9 @@ demo: .venv/.installed
 
 test: .venv/.tested
 	.venv/bin/python -m pytest -n $(WORKERS)
+
+bench: .venv/.installed
+	.venv/bin/python benchmarks/kernels.py
 
 lint: .venv/.linted
 	.venv/bin/ruff check .
