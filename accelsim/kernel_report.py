@@ -6,18 +6,17 @@ from typing import Any
 from rich.table import Table
 
 from accelsim.console import terminal
-from accelsim.engine.selftest import LAYERS, PRODUCTS, Check, selftest
+from accelsim.engine.selftest import LAYERS, PRODUCTS, Check, cpu_name, selftest
 
 
 def run_selftest(as_json: bool) -> tuple[list[dict[str, Any]], bool]:
     """The checks as plain data, and whether all of them passed; a table and progress unless they go out as JSON."""
-    from llvmlite import binding
     from rich.progress import track
 
     total = len(PRODUCTS) * 2
     checks = list(track(selftest(), "checking kernels", total, console=terminal(), transient=True, disable=as_json))
     if not as_json:
-        _print(checks, binding.get_host_cpu_name())
+        _print(checks, cpu_name())
     return [asdict(check) for check in checks], all(check.different == 0 for check in checks)
 
 

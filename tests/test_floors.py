@@ -24,7 +24,7 @@ FLOORS = {
     "usage": 10,
     "kernel_report": 10,
     "given_workload": 10,
-    "console": 10,
+    "console": 9.5,
     "listing": 10,
     "showing": 10,
     "checking": 10,

@@ -83,6 +83,13 @@ def selftest(seed: int = 0) -> Iterator[Check]:
             yield Check(kind, product, sum(a.size for a, _ in pairs), different, seconds)
 
 
+def cpu_name() -> str:
+    """What the compiler of the kernels calls this processor."""
+    from accelsim.engine.kernels import native
+
+    return native.cpu_name()
+
+
 def _results(kernel: LinearKernel, case: _Case) -> list[NDArray[np.int64]]:
     """Accumulators, how many of them overflowed, and codes."""
     overflows = Overflows()

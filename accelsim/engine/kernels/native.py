@@ -32,6 +32,11 @@ def available() -> bool:
     return cpu in (None, "host") and all(present.get(name, False) for name in NEEDED)
 
 
+def cpu_name() -> str:
+    """What the compiler calls this CPU."""
+    return str(binding.get_host_cpu_name())
+
+
 def counts_bits() -> bool:
     """Whether there is an instruction that counts the ones of eight words at once."""
     return bool(binding.get_host_cpu_features().get("avx512vpopcntdq", False))
