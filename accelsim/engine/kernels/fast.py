@@ -1,15 +1,17 @@
 """The compiled counterpart of `ReferenceKernel`."""
 
+from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from accelsim.engine.bounds import proven_channels
+from accelsim.engine.integer_ops import sloped
 from accelsim.engine.kernels import native
 from accelsim.engine.kernels.inputs import stored
 from accelsim.engine.kernels.jobs import Job, Ready, Rescaling, make_ready, scale_of
-from accelsim.engine.kernels.skeleton import Scale, make_driver
+from accelsim.engine.kernels.skeleton import Finish, Scale, make_driver
 from accelsim.engine.kernels.workers import Workers
 from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of, codes_of_sums, integers_of
 from accelsim.formats.accumulator import wrap
@@ -17,7 +19,9 @@ from accelsim.formats.affine import AffineInt
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import MAX_SHIFT, Requantization
+from accelsim.formats.rescale import Rescale
 from accelsim.formats.ternary import Ternary
+from accelsim.ir.constants import Slopes
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, LinearLayer
 
@@ -39,6 +43,7 @@ class FastKernel:
         self._workers = Workers(threads)
         self._is_native = is_native and native.available()
         self._ready: dict[tuple[object, ...], tuple[LinearLayer, Ready]] = {}
+        self._constants: dict[int, tuple[object, Requantization]] = {}
         self._scales: dict[tuple[object, ...], tuple[Job, Rescaling | None, tuple[Scale, ...]]] = {}
 
     def sums(
@@ -73,8 +78,41 @@ class FastKernel:
             sums = self.sums(op, x, source, layer, overflows)
             return codes_of_sums(op, sums, layer, out, relu).astype(format.dtype, copy=False)
         low = max(format.low, scaling.zero_point) if relu else format.low
-        rescaling = Rescaling(constants, scaling.zero_point, low, format.high)
+        raised = self._raised(id(constants), constants, lambda: _without_pure_shifts(constants))
+        rescaling = Rescaling(raised, None, scaling.zero_point, low, format.high)
         return self._run(op, x, source, layer, rescaling, format.dtype, overflows)
+
+    def sloped(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        slopes: Slopes,
+        dtype: type[np.signedinteger[Any]],
+        overflows: Overflows | None = None,
+    ) -> Array:
+        """What `integer_ops.sloped` makes of `sums`, as codes of `dtype`; in one pass where that is exact."""
+        accumulator, landing = layer.accumulator, slopes.landing
+        assert accumulator is not None
+        fused = landing.rounding == "rnd" and landing.overflow in ("sat", "sat_sym") and not landing.sign
+        if fused and not (overflows is not None and accumulator.overflow == "wrap"):
+            ready = self._prepared(op, x, source, layer, exact=False)
+            if not any(job.method.wide for job in ready.jobs):
+                channels = ready.shape.out[0]
+                above, below = (
+                    self._raised(id(one), one, partial(_per_channel, one, channels))
+                    for one in (slopes.positive, slopes.negative)
+                )
+                rescaling = Rescaling(above, below, landing.zero_point, landing.low, landing.high)
+                return self._run(op, x, source, layer, rescaling, dtype, overflows)
+        return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
+
+    def _raised(self, key: int, kept: object, make: Callable[[], Requantization]) -> Requantization:
+        """Constants as the compiled loops take them, made once for each object `kept`, which keeps its id."""
+        if key not in self._constants:
+            self._constants[key] = kept, make()
+        return self._constants[key][1]
 
     def _run(
         self,
@@ -92,13 +130,16 @@ class FastKernel:
         channels, rows, columns = ready.shape.out
         result = np.empty((len(x), rows, columns, channels), dtype)
         inputs: dict[tuple[object, ...], Array] = {}
+        finish_as: Finish = "sums"
+        if rescaling is not None:
+            finish_as = "codes" if rescaling.below is None else "slopes"
         jobs = (ready.signs,) if ready.signs is not None and np.count_nonzero(x) == x.size else ready.jobs
         for job in jobs if result.size else ():
             kind = job.method.storage, job.method.offset
             if kind not in inputs:
                 inputs[kind] = stored(op, x, ready.shape, job, zero_point, self._workers)
             scales = self._scaled(job, ready, rescaling)
-            overflown = self._run_job(job, scales, inputs[kind], result, rescaling is not None, overflows is not None)
+            overflown = self._run_job(job, scales, inputs[kind], result, finish_as, overflows is not None)
             if overflows is not None:
                 overflows.outputs += overflown
         if isinstance(op, Dense):
@@ -116,26 +157,22 @@ class FastKernel:
     def _scaled(self, job: Job, ready: Ready, rescaling: Rescaling | None) -> tuple[Scale, ...]:
         key: tuple[object, ...] = (id(job),)
         if rescaling is not None:
-            key = id(job), id(rescaling.constants), rescaling.zero_point, rescaling.low, rescaling.high
+            constants = id(rescaling.constants), id(rescaling.below)
+            key = id(job), *constants, rescaling.zero_point, rescaling.low, rescaling.high
         if key not in self._scales:
-            raised = None
-            if rescaling is not None:
-                raised = Rescaling(
-                    _without_pure_shifts(rescaling.constants), rescaling.zero_point, rescaling.low, rescaling.high
-                )
-            scales = tuple(scale_of(job, number, ready.spare, raised) for number in range(len(job.passes)))
+            scales = tuple(scale_of(job, number, ready.spare, rescaling) for number in range(len(job.passes)))
             self._scales[key] = job, rescaling, scales
         return self._scales[key][2]
 
     def _run_job(
-        self, job: Job, scales: tuple[Scale, ...], inputs: Array, result: Array, codes: bool, counts: bool
+        self, job: Job, scales: tuple[Scale, ...], inputs: Array, result: Array, finish_as: Finish, counts: bool
     ) -> int:
         saturates, out, tasks = job.method.tree > 0, result.reshape(-1), []
         for one, scale in zip(job.passes, scales, strict=True):
             tile = job.method.tile(one.vectors, counts and saturates)
             total = len(result) * one.grid.pixels if len(one.work.sources) else 0
             for first, last in self._workers.shares(total, tile.tall):
-                task = partial(_driver(tile, codes), first, last, inputs, one.work, one.grid, one.cells, scale, out)
+                task = partial(_driver(tile, finish_as), first, last, inputs, one.work, one.grid, one.cells, scale, out)
                 tasks.append(task)
         overflown = sum(self._workers.results(tasks))
         return overflown if counts and saturates else 0
@@ -153,3 +190,10 @@ def _without_pure_shifts(constants: Requantization) -> Requantization:
     pure = constants.multiplier == 1
     raised = np.where(pure, np.minimum(30, MAX_SHIFT - constants.shift), 0)
     return Requantization(constants.multiplier << raised, constants.shift + raised)
+
+
+def _per_channel(factors: Rescale, channels: int) -> Requantization:
+    """Factors that broadcast over channels, one for each."""
+    multiplier, shift = (np.broadcast_to(part.reshape(-1), channels) for part in (factors.multiplier, factors.shift))
+    raised = np.where(np.abs(multiplier) == 1, np.minimum(30, MAX_SHIFT - shift), 0)
+    return Requantization(multiplier << raised, shift + raised)

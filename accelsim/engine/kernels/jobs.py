@@ -139,9 +139,10 @@ def _panels(one: Pass, mask: NDArray[np.bool_]) -> Pass:
 
 @dataclass(frozen=True)
 class Rescaling:
-    """How sums become codes."""
+    """How sums become codes; below: where negative sums have factors of their own."""
 
     constants: Requantization
+    below: Requantization | None
     zero_point: int
     low: int
     high: int
@@ -153,8 +154,13 @@ def scale_of(job: Job, number: int, spare: int, rescaling: Rescaling | None) -> 
     spare = 0 if job.method.tree else spare
     if rescaling is None:
         ones = np.ones_like(bias)
-        return Scale(bias, job.factor, spare, ones, ones, ones, 0, 0, 0)
-    multiplier = _by_lane(rescaling.constants.multiplier, one.channels, 0)
-    shift = _by_lane(rescaling.constants.shift, one.channels, 1)
-    half = np.int64(1) << (shift - 1)
-    return Scale(bias, job.factor, spare, multiplier, shift, half, rescaling.zero_point, rescaling.low, rescaling.high)
+        return Scale(bias, job.factor, spare, ones, ones, ones, ones, ones, ones, 0, 0, 0)
+    above = _factors(rescaling.constants, one.channels)
+    below = above if rescaling.below is None else _factors(rescaling.below, one.channels)
+    return Scale(bias, job.factor, spare, *above, *below, rescaling.zero_point, rescaling.low, rescaling.high)
+
+
+def _factors(constants: Requantization, channels: Int64s) -> tuple[Int64s, Int64s, Int64s]:
+    """Multiplier, shift and half of each lane."""
+    shift = _by_lane(constants.shift, channels, 1)
+    return _by_lane(constants.multiplier, channels, 0), shift, np.int64(1) << (shift - 1)

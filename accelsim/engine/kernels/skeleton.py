@@ -5,7 +5,7 @@ What multiplies a tile is passed in: instructions asked for by name (`tiles`) or
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ BLOCK_TILES = 64
 """Tiles of one column whose input is used again by the next before it leaves the second-level cache."""
 SPLIT_BITS = 24
 """Low bits of a sum that are requantized apart, see `requantized`."""
+
+Finish = Literal["sums", "codes", "slopes"]
+"""Wrapped sums; requantized ones; those with other factors for negative sums (of tiles that are not wide)."""
 
 Array = NDArray[Any]
 Int64s = NDArray[np.int64]
@@ -72,7 +75,7 @@ class Scale(NamedTuple):
     """How a sum becomes what is stored: add bias, keep 64 - spare bits, requantize to [low, high].
 
     bias, multiplier, shift, half: `[panels, lanes]`; half is 2**(shift - 1). bias and `factor`, what a sum counts, are
-    of biased tiles only.
+    of biased tiles only. Those `below` are for negative sums where slopes differ.
     """
 
     bias: Int64s
@@ -81,6 +84,9 @@ class Scale(NamedTuple):
     multiplier: Int64s
     shift: Int64s
     half: Int64s
+    multiplier_below: Int64s
+    shift_below: Int64s
+    half_below: Int64s
     zero_point: int
     low: int
     high: int
@@ -183,13 +189,16 @@ def make_filler(tile: Tile) -> Callable[..., None]:
     return compiled(fill, tile.name)
 
 
-def make_finisher(tile: Tile, codes: bool) -> Callable[..., None]:
+def make_finisher(tile: Tile, finish_as: Finish) -> Callable[..., None]:
     """Compiled `finish(sums, row, panel, scale, line)`: one row of sums, wrapped, and as codes if asked for."""
+    codes, slopes = finish_as != "sums", finish_as == "slopes"
     wide, biased, lanes = tile.wide, tile.biased, tile.lanes // tile.digits
 
     def finish(sums: Array, row: int, panel: int, scale: Scale, line: Array) -> None:
         bias, multiplier = scale.bias[panel], scale.multiplier[panel]
         shift, half = scale.shift[panel], scale.half[panel]
+        multiplier_below, shift_below = scale.multiplier_below[panel], scale.shift_below[panel]
+        half_below = scale.half_below[panel]
         spare, factor, zero_point, low, high = scale.spare, scale.factor, scale.zero_point, scale.low, scale.high
         held = sums[row]
         for c in range(lanes):
@@ -201,12 +210,14 @@ def make_finisher(tile: Tile, codes: bool) -> Callable[..., None]:
             if codes:
                 if wide:
                     total = requantized(total, multiplier[c], shift[c])
+                elif slopes and total < 0:
+                    total = (total * multiplier_below[c] + half_below[c]) >> shift_below[c]
                 else:
                     total = (total * multiplier[c] + half[c]) >> shift[c]
                 total = min(max(total + zero_point, low), high)
             line[c] = total
 
-    return compiled(finish, f"{tile.name} {codes}")
+    return compiled(finish, f"{tile.name} {finish_as}")
 
 
 def _store(line: Array, panel: int, cells: Cells, target: int, y: int, x: int, marks: Array, out: Array) -> int:
@@ -226,12 +237,12 @@ def _store(line: Array, panel: int, cells: Cells, target: int, y: int, x: int, m
 store = compiled(_store)
 
 
-def make_driver(tile: Tile, codes: bool) -> Callable[..., int]:
+def make_driver(tile: Tile, finish_as: Finish) -> Callable[..., int]:
     """Compiled `run(first, last, source, work, grid, cells, scale, out)`: output pixels first <= w < last.
 
     Returns how many outputs overflowed, where the tile marks them.
     """
-    fill, finish = make_filler(tile), make_finisher(tile, codes)
+    fill, finish = make_filler(tile), make_finisher(tile, finish_as)
     tall, short, lanes, element, wide, marks = tile.tall, tile.short, tile.lanes, tile.element, tile.wide, tile.marks
     channels = tile.lanes // tile.digits
     summed = np.int64 if tile.wide else tile.element
@@ -268,4 +279,4 @@ def make_driver(tile: Tile, codes: bool) -> Callable[..., int]:
                     at += height
         return marked
 
-    return compiled(run, f"{tile.name} {codes}")
+    return compiled(run, f"{tile.name} {finish_as}")
