@@ -56,11 +56,17 @@ static void *room(size_t count, size_t size) {
     return made;
 }
 
+/* The number of 64 bits or fewer, without a cast that C leaves open. */
+static int64_t twos_complement(uint64_t pattern, int bits) {
+    uint64_t half = (uint64_t)1 << (bits - 1);
+    return pattern < half ? (int64_t)pattern : -(int64_t)(2 * (half - 1) + 1 - pattern) - 1;
+}
+
 /* The number of `bits` stored bits. */
 static int64_t decoded(uint64_t pattern, int bits, const char *coding) {
     if (!strcmp(coding, "sign")) return pattern ? 1 : -1;
-    if (!strcmp(coding, "unsigned") || bits > 63) return (int64_t)pattern;
-    return pattern >> (bits - 1) ? (int64_t)pattern - (int64_t)((uint64_t)1 << bits) : (int64_t)pattern;
+    if (!strcmp(coding, "unsigned")) return (int64_t)pattern;
+    return twos_complement(pattern, bits);
 }
 
 static int digit(int c) {
@@ -160,7 +166,7 @@ static wide shifted(wide a, int shift, const char *rounding) {
 }
 
 static int64_t low_bits(uint64_t pattern, int bits) {
-    return decoded(pattern & (((uint64_t)1 << bits) - 1), bits, "signed");
+    return twos_complement(pattern & (((uint64_t)1 << bits) - 1), bits);
 }
 
 /* What a format of `bits` bits (48 or fewer) holds of a number. */
@@ -170,7 +176,7 @@ static int64_t held(wide a, int bits, const char *overflow) {
     uint32_t sign = a.limb[1] >> 31 ? UINT32_MAX : 0;
     if (!strcmp(overflow, "wrap")) return low_bits(pattern, bits);
     if (a.limb[2] != sign || a.limb[3] != sign) value = negative(a) ? INT64_MIN : INT64_MAX;
-    else value = decoded(pattern >> 1, 63, "signed") * 2 + (int64_t)(pattern & 1);
+    else value = twos_complement(pattern, 64);
     if (!strcmp(overflow, "sat_zero")) return value < low || value > high ? 0 : value;
     return value < low ? low : value > high ? high : value;
 }
@@ -374,7 +380,7 @@ static int64_t check_layer(void) {
 int main(int argc, char **argv) {
     const char *top = argc > 1 ? argv[1] : ".";
     char name[TEXT], path[PATH];
-    int64_t all = 0;
+    int64_t all = 0, count = 0;
     FILE *layers;
     folder = top;
     layers = opened("layers.txt");
@@ -382,7 +388,10 @@ int main(int argc, char **argv) {
         if (snprintf(path, sizeof path, "%s/%s", top, name) >= (int)sizeof path) fail("path too long", name);
         folder = path;
         all += check_layer();
+        count++;
     }
     fclose(layers);
+    folder = top;
+    if (!count) fail("names no layer", "layers.txt");
     return all != 0;
 }

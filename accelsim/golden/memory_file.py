@@ -3,6 +3,7 @@
 A word of b bits has ceil(b / 4) digits, the bits above b are 0; signed numbers are two's complement of b bits.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 Coding = Literal["signed", "unsigned", "sign"]
 """How an integer becomes bits: two's complement, as it is, or one bit that is 1 for +1 and 0 for -1."""
 
+BLOCK = 1 << 20
+"""Elements of the largest array on the way to text."""
 _DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
@@ -36,18 +39,27 @@ def memory_text(patterns: NDArray[np.uint64], bits: int) -> bytes:
     """The lines of words of up to 64 bits."""
     count = -(-bits // 4)
     shifts = np.arange(4 * (count - 1), -1, -4, dtype=np.uint64)
-    nibbles = (patterns[:, None] >> shifts) & np.uint64(15)
-    return _lines(nibbles.astype(np.uint8))
+    blocks = (patterns[at] for at in _blocks(len(patterns), count))
+    return b"".join(_lines(((block[:, None] >> shifts) & np.uint64(15)).astype(np.uint8)) for block in blocks)
 
 
 def packed_text(words: NDArray[np.uint64], bits: int) -> bytes:
     """The lines of words `[words, parts]` of parts of `bits` bits each, the first part in the lowest bits."""
+    return b"".join(_packed(words[at], bits) for at in _blocks(len(words), words.shape[1] * bits))
+
+
+def _blocks(rows: int, each: int) -> Iterator[slice]:
+    """All rows, as many at a time as make `BLOCK` elements of `each` a row."""
+    some = max(1, BLOCK // each)
+    return (slice(first, first + some) for first in range(0, rows, some))
+
+
+def _packed(words: NDArray[np.uint64], bits: int) -> bytes:
     shifts = np.arange(bits, dtype=np.uint64)
     lowest_first = ((words[:, :, None] >> shifts) & np.uint64(1)).astype(np.uint8).reshape(len(words), -1)
     spare = -lowest_first.shape[1] % 4
     padded = np.pad(lowest_first, ((0, 0), (0, spare)))[:, ::-1]
-    nibbles = padded.reshape(len(words), -1, 4) @ np.array([8, 4, 2, 1], np.uint8)
-    return _lines(nibbles)
+    return _lines(padded.reshape(len(words), -1, 4) @ np.array([8, 4, 2, 1], np.uint8))
 
 
 def _lines(nibbles: NDArray[np.uint8]) -> bytes:

@@ -131,3 +131,6 @@ def test_files_that_are_not_as_described(make, program, tmp_path, name, change, 
 def test_a_folder_without_vectors(program, tmp_path):
     answer = checked(program, tmp_path)
     assert answer.returncode == 2 and "layers.txt: cannot be read" in answer.stderr
+    (tmp_path / "layers.txt").write_text("")
+    answer = checked(program, tmp_path)
+    assert answer.returncode == 2 and "layers.txt: names no layer" in answer.stderr

@@ -36,3 +36,10 @@ def test_packed_words_have_their_first_part_in_the_lowest_bits(bits, parts, word
 def test_codings(tmp_path, coding, values, bits, words):
     array, text = save_vector(Vector(np.array(values), bits, coding), tmp_path, "x")
     assert text.read_text() == words and np.load(array).tolist() == values
+
+
+def test_long_texts_are_made_in_blocks(monkeypatch):
+    vector, words = Vector(np.arange(-50, 50), 9), np.arange(100, dtype=np.uint64).reshape(20, 5)
+    whole = memory_text(bit_patterns(vector), 9), packed_text(words, 7)
+    monkeypatch.setattr("accelsim.golden.memory_file.BLOCK", 40)
+    assert (memory_text(bit_patterns(vector), 9), packed_text(words, 7)) == whole
