@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core import sigutils
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,17 +23,28 @@ def _sources() -> str:
 
 
 class _PackageCache(FunctionCache):
-    """Keyed by signature, CPU with its features, the sources above, and the name of the variant.
+    """Files of their own for each variant of a function and each state of the sources; in them, by signature and CPU.
 
-    Numba's own key holds a pickle of what a closure refers to, which differs from process to process.
+    Numba's own files hold all variants, numbered in the order in which they were saved: processes that compile
+    different ones at the same time give them the same number. That is left to happen to signatures, and noticed.
     """
 
     def __init__(self, function: Callable[..., Any], variant: str) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._stamp = _sources(), variant  # now: what is compiled later was read now
+        digest = hashlib.sha256(f"{variant} {_sources()}".encode()).hexdigest()[:16]
+        locator, name = self._impl.locator, f"{self._impl.filename_base}-{digest}"
+        self._cache_file: Any = IndexDataCacheFile(  # type: ignore[no-untyped-call]
+            cache_path=self._cache_path, filename_base=name, source_stamp=locator.get_source_stamp()
+        )
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
-        return signature, codegen.magic_tuple(), *self._stamp
+        return signature, codegen.magic_tuple()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for this signature, or None."""
+        found: Any = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        wanted = sigutils.normalize_signature(sig)[0]  # type: ignore[no-untyped-call]
+        return found if found is not None and found.signature.args == wanted else None
 
 
 def compiled(function: Callable[P, R], variant: str = "") -> Callable[P, R]:
