@@ -97,7 +97,7 @@ def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
         },
         "parameters": parameters,
         "weight_bytes": weight_total,
-        "compression_ratio": 4 * parameters / weight_total if weight_total else None,
+        "compression_ratio": 4 * parameters / weight_total if parameters and weight_total else None,
     }
 
 
@@ -168,6 +168,7 @@ def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
         "arithmetic": "float" if program.precision.is_float else arithmetic(node),
         "accumulator": _accumulator(facts, node),
         **_seen(facts, node),
+        **_converted(facts, node),
         **_step_figures(step),
     }
 
@@ -216,6 +217,14 @@ def _seen(facts: RunFacts, node: Node) -> Figures:
         "zero_fraction": None if seen is None else seen.zero_fraction,
         "clamped_fraction": None if seen is None else seen.clamped_fraction,
     }
+
+
+def _converted(facts: RunFacts, node: Node) -> Figures:
+    """Of a layer in crossbars, how many conversions of the whole run clipped; None where no integers ran."""
+    layer = facts.program.linear.get(node.name)
+    if layer is None or layer.crossbar is None:
+        return {}
+    return {"adc_clipped": None if facts.activity is None else facts.activity.layers[node.name].adc_clipped}
 
 
 def _resources(cost: Cost) -> Figures | None:

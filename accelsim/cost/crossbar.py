@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from accelsim.cost.crossbar_peak import FEMTO
+from accelsim.cost.crossbar_values import value_sentences
 from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
@@ -136,6 +137,7 @@ def crossbar_resources(steps: Iterable[CrossbarStep], chip: Reram, made: Schedul
 def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resources: Resources) -> tuple[str, ...]:
     chip = machine.reram
     stay = any(step.saved_cells for step in steps)
+    has_products = any(isinstance(step.task.node.op, get_args(Product)) for step in steps)
     sentences = [
         "a cold batch loads all weights from off chip once and programs them into the cells; "
         + ("the cells keep them, so later batches move only inputs and outputs" if stay else "so does every other"),
@@ -145,7 +147,7 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
         "an input is sent to each tile of its layer over one router and waits in one buffer of all tiles together; "
         "words of buffer and router are used in full",
         "activations, requantization and other operators without MACs cost no arithmetic energy, only their traffic",
-        _adc_sentence(machine),
+        *value_sentences(machine, has_products),
     ]
     if machine.static_power_w.value == 0:
         sentences.append(f"{machine.name}: idle tiles and links are taken to draw nothing")
@@ -157,7 +159,7 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
         sentences.append(f"{machine.name} gives no energy for writing a cell: programming is counted, not costed")
     else:
         sentences.append("a cell is programmed by one pulse, without verifying")
-    if any(isinstance(step.task.node.op, get_args(Product)) for step in steps):
+    if has_products:
         sentences.append("of a product of two values the second is programmed into cells anew for every sample")
     if not resources.fits:
         sentences.append(
@@ -165,14 +167,3 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
             f"{resources.reasons['crossbars']}"
         )
     return tuple(sentences)
-
-
-def _adc_sentence(machine: ReramArchitecture) -> str:
-    chip = machine.reram
-    bits, needed = int(chip.adc.bits), chip.lossless_adc_bits
-    if bits >= needed:
-        return f"{machine.name}: {bits}-bit ADCs hold every sum of a column ({needed} bits): values are exact"
-    return (
-        f"{machine.name}: a sum of a column needs {needed} bits, the ADC has {bits}; "
-        "values are computed as if it had enough"
-    )

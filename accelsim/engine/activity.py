@@ -17,10 +17,14 @@ Patterns = NDArray[np.uint8] | NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class LayerActivity:
-    """Accumulators of one multiplying layer: outputs of the run, and how many overflowed as `Overflows` counts them."""
+    """Accumulators of one multiplying layer: outputs of the run, and how many overflowed as `Overflows` counts them.
+
+    adc_clipped: conversions of its crossbars that clipped.
+    """
 
     outputs: int
     overflowed: int
+    adc_clipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,11 @@ class ActivityCounter:
 
     def activity(self) -> Activity:
         """What was gathered so far."""
-        layers = {name: LayerActivity(count, self.overflows(name).outputs) for name, count in self._outputs.items()}
-        return Activity(layers, dict(self._values))
+        return Activity({name: self._layer(name) for name in self._outputs}, dict(self._values))
+
+    def _layer(self, name: str) -> LayerActivity:
+        seen = self.overflows(name)
+        return LayerActivity(self._outputs[name], seen.outputs, seen.adc_clipped)
 
 
 def value_activity(codes: Array, format: IntegerFormat, scaling: Scaling) -> ValueActivity:

@@ -24,10 +24,12 @@ class Overflows:
     """Counts outputs whose accumulator left its range.
 
     Saturating (`sat`, `sat_sym`, `sat_zero`): at any addition, even where the end is in range; the bias that is loaded
-    is no addition. Wrapping: at the end, which is when exact bias plus products are not what the register holds.
+    is no addition. Wrapping: at the end, which is when exact bias plus products are not what the register holds; so it
+    is for any sums of crossbars. adc_clipped: conversions of crossbars that clipped.
     """
 
     outputs: int = 0
+    adc_clipped: int = 0
 
 
 class LinearKernel(Protocol):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.engine.activity import ActivityCounter
+from accelsim.engine.crossbar_kernel import CrossbarKernel
 from accelsim.engine.float_kernel import FloatRunner
 from accelsim.engine.float_ops import run_float_op
 from accelsim.engine.integer_moves import moved
@@ -146,7 +147,7 @@ def run_program(
     """
     kernels = _chosen(kernels)
     floats = FloatRunner(program, kernels != "reference", threads) if program.precision.is_float else None
-    kernel = _kernel(kernels, threads)
+    kernel, first = _kernel_of(program, kernels, threads), 0
     wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
     dead = _last_reads(program.graph, wanted)
@@ -160,9 +161,11 @@ def run_program(
             values[name] = quantize(x, format, scaling).astype(format.dtype)
             if activity is not None:
                 activity.stored(name, values[name], format, scaling)
+        here = kernel.from_image(first) if isinstance(kernel, CrossbarKernel) else kernel
+        first += len(next(iter(piece.values())))
         for node in program.graph.nodes:
             reads = [values[name] for name in node.inputs]
-            made = floats.run(node, reads) if floats else _run_node(program, node, reads, kernel, activity)
+            made = floats.run(node, reads) if floats else _run_node(program, node, reads, here, activity)
             values[node.name] = made
             for name in dead.get(node.name, ()):
                 del values[name]
@@ -170,6 +173,13 @@ def run_program(
             collected[name].append(values[name])
         on_batch(len(next(iter(piece.values()))))
     return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+def _kernel_of(program: Program, kernels: Kernels, threads: int) -> LinearKernel:
+    """What runs the layers, by way of crossbars where some are in those."""
+    kernel = _kernel(kernels, threads)
+    in_crossbars = any(layer.crossbar is not None for layer in program.linear.values())
+    return CrossbarKernel(kernel, threads) if in_crossbars else kernel
 
 
 def _kernel(kernels: Kernels, threads: int) -> LinearKernel:

@@ -4,6 +4,8 @@ Tiles of IMAs (in-situ multiply-accumulate units) of crossbars, after ISAAC (Sha
 its energy; how often it happens is counted by `accelsim.mapping.crossbar`.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
@@ -18,6 +20,12 @@ from accelsim.yaml_file import Check, Mistake, Plain
 
 Encoding = Literal["offset", "differential"]
 """offset: a weight w of b bits is stored as w + 2**(b - 1). differential: a positive and a negative column."""
+
+
+Variation = Literal["lognormal", "normal"]
+AdcRange = Literal["covering", "clipping"]
+Amount = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 def _resolution(key: str) -> str:
@@ -44,9 +52,14 @@ class Dac(Frozen):
 
 
 class Adc(Frozen):
-    """Shared by `columns_per_adc` columns in turn. `energy_pj`: one conversion, by resolution."""
+    """Shared by `columns_per_adc` columns in turn. `energy_pj`: one conversion, by resolution.
+
+    `range`, with fewer bits than a column needs: `covering` makes steps coarser until they cover all sums; `clipping`
+    keeps steps of one level and clips what is larger.
+    """
 
     bits: PositiveCount
+    range: AdcRange = "covering"
     columns_per_adc: PositiveCount
     rate_gs_per_s: PositiveQuantity
     energy_pj: Annotated[dict[Resolution, Quantity], Field(min_length=1)]
@@ -84,7 +97,13 @@ class Edram(PerAccess):
 
 class Cell(Frozen):
     """One ReRAM cell. `read_energy_fj`: one cell in a driven row and a used column, one cycle. `write_*`: programming
-    it; without them programming is counted but not costed."""
+    it; without them programming is counted but not costed.
+
+    What follows acts on values alone, and is absent unless given (docs/crossbar.md). `sigma_relative`: standard
+    deviation of what is programmed, by `variation`. `stuck_on`, `stuck_off`: fractions of cells. `read_noise_levels`:
+    standard deviation of a column's current at each conversion, in levels of a cell. `off_current`: the lowest level
+    conducts 1 / (r_off + access). `wire_ohm`: resistance of a wire from one cell to the next. `seed`: which chip.
+    """
 
     r_on_ohm: PositiveQuantity
     r_off_ohm: PositiveQuantity
@@ -95,6 +114,14 @@ class Cell(Frozen):
     write_v: PositiveQuantity | None = None
     write_ns: PositiveQuantity | None = None
     write_energy_pj: Quantity | None = None
+    sigma_relative: Amount = 0.0
+    variation: Variation = "lognormal"
+    stuck_on: Fraction = 0.0
+    stuck_off: Fraction = 0.0
+    read_noise_levels: Amount = 0.0
+    off_current: bool = False
+    wire_ohm: Amount = 0.0
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class Tile(Frozen):
@@ -182,10 +209,20 @@ class Reram(Frozen):
         return self.adc.energy_pj[str(int(self.adc.bits))] * PICO
 
     @property
-    def lossless_adc_bits(self) -> int:
-        """Bits that hold every sum of a column: rows x (2**dac - 1) x (2**cell - 1), one less with flip encoding."""
+    def largest_sum(self) -> int:
+        """Of a column, in levels: rows x (2**dac - 1) x (2**cell - 1), half of that with flip encoding."""
         largest: int = self.rows * ((1 << self.dac.bits) - 1) * ((1 << self.cell_bits) - 1)
-        return largest.bit_length() - (1 if self.flip_encoding else 0)
+        return largest // 2 if self.flip_encoding else largest
+
+    @property
+    def lossless_adc_bits(self) -> int:
+        """Bits that hold every sum of a column."""
+        return self.largest_sum.bit_length()
+
+    @property
+    def adc_step(self) -> int:
+        """Levels of one step of an ADC, a power of two."""
+        return 1 if self.adc.range == "clipping" else 1 << max(0, self.lossless_adc_bits - self.adc.bits)
 
     def slices(self, weight_bits: int) -> int:
         """Columns that one weight takes."""
@@ -200,11 +237,37 @@ class Reram(Frozen):
         return self.crossbars * self.rows * self.cols / (slices * input_cycles * self.cycle_s)
 
 
+VALUES_ALONE = frozenset(
+    (
+        "range",
+        "sigma_relative",
+        "variation",
+        "stuck_on",
+        "stuck_off",
+        "read_noise_levels",
+        "off_current",
+        "wire_ohm",
+        "seed",
+    )
+)
+"""Keys of `cell` and `adc` that change values and no cost."""
+
+
 class ReramArchitecture(Machine):
     """A chip of ReRAM crossbars. It has no array of PEs and no list of formats: bits become columns and cycles."""
 
     kind: Literal["reram"]
     reram: Reram
+
+    def content_hash(self) -> str:
+        """As of any machine; what acts on values alone counts only where it is not at its default."""
+        data = self.model_dump(mode="json", by_alias=True)
+        for section, model in (("cell", Cell), ("adc", Adc)):
+            given = data["reram"][section]
+            for key in VALUES_ALONE & given.keys():
+                if given[key] == model.model_fields[key].default:
+                    del given[key]
+        return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property
     def summary(self) -> str:
@@ -253,6 +316,14 @@ def cell_values(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         yield Mistake(("reram", "cell", "read_ns"), f"{read:g} ns is longer than cycle_ns, {cycle:g} ns")
 
 
+def stuck_cells(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """No more cells are stuck than there are."""
+    cell = _mapping(_mapping(data.get("reram")).get("cell"))
+    on, off = _number(cell.get("stuck_on")) or 0, _number(cell.get("stuck_off")) or 0
+    if on + off > 1:
+        yield Mistake(("reram", "cell", "stuck_on"), f"{on:g} and stuck_off {off:g} are more than all cells")
+
+
 def converter_widths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
     """Cells and DACs are no wider than the operands that they hold parts of."""
     chip = _mapping(data.get("reram"))
@@ -275,4 +346,4 @@ def _number(value: Plain) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-CROSSBAR_CHECKS: tuple[Check, ...] = (adc_resolution, cell_values, converter_widths)
+CROSSBAR_CHECKS: tuple[Check, ...] = (adc_resolution, cell_values, stuck_cells, converter_widths)

@@ -17,6 +17,7 @@ from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import Requantization
 from accelsim.formats.text import Precision
 from accelsim.ir.constants import Constants
+from accelsim.ir.crossbar_target import CrossbarTarget
 from accelsim.ir.graph import Graph, Node, Weights
 from accelsim.ir.ops import MaxPool, Pow, ReLU, View
 
@@ -66,12 +67,16 @@ class FloatWeights:
 
 @dataclass(frozen=True)
 class LinearLayer:
-    """Formats of one multiplying layer, and once quantized its integers, or its floats."""
+    """Formats of one multiplying layer, and once quantized its integers, or its floats.
+
+    crossbar: what multiplies where that is no exact adder.
+    """
 
     weights: NumberFormat
     accumulator: Accumulator | None
     integers: IntegerWeights | None = None
     floats: FloatWeights | None = None
+    crossbar: CrossbarTarget | None = None
 
 
 @dataclass(frozen=True)
