@@ -15,7 +15,7 @@ from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Node, Weights
-from accelsim.ir.ops import describe
+from accelsim.ir.ops import Constant, Embedding, describe
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view
 from accelsim.ir.store import graph_hash, weights_hash
@@ -102,12 +102,16 @@ def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
 
 
 def _shared_bytes(program: Program) -> int:
-    """Bytes of tables, norms and slopes of nodes that take what another node stores already."""
+    """Bytes of tables, norms and slopes of nodes that take what another node stores already.
+
+    The integers of norms and slopes hold the scales of what a node reads and makes: those are each node's own.
+    """
     seen: set[str] = set()
     shared = 0
     for node in program.graph.nodes:
         prefix = node.parameters or node.name
-        if node.name not in program.linear and parameter_shapes(node.op):
+        stored = program.precision.is_float or isinstance(node.op, Embedding | Constant)
+        if node.name not in program.linear and parameter_shapes(node.op) and stored:
             shared += constant_bytes(program, node) if prefix in seen else 0
             seen.add(prefix)
     return shared

@@ -27,7 +27,14 @@ from accelsim.passes.normalise import normalise
 from accelsim.passes.quantize import quantize_weights
 
 WEIGHTS, INPUTS, OUTPUTS = 1_438_400, 100, 3_072
-CONSTANTS = 9 * (4096 + 128 + 64 + 3)
+CHANNELS = 4096 + 128 + 64 + 3
+SLOPES = 5 * (128 + 64)
+"""LeakyReLU behind up1 and up2: a 32-bit multiplier and an 8-bit shift a channel for what is negative. What is not
+negative takes the factor of the requantization."""
+TANH = 1 << (8 + 4)
+"""Bytes of the table behind up3: an 8-bit entry for each code with 4 more bits than the result."""
+CONSTANTS = (4 + 4 + 1) * CHANNELS + SLOPES + TANH
+"""Bias, multiplier and shift of every channel, slopes and the table."""
 FLOOR = 1_498_916
 """Off-chip bytes at int8, batch 1, nothing kept: weights once, every value between layers written and read once."""
 
@@ -123,7 +130,8 @@ def test_energy_bytes_and_quality_fall_together():
 
 @pytest.mark.parametrize("precision", ["int8", "int4", "int16"])
 def test_weights_amortise_over_the_batch_as_planned(precision):
-    held = CONSTANTS if precision != "int16" else 11 * (4096 + 128 + 64 + 3)  # a 48-bit bias
+    knots = 4 * ((1 << 12) + 2)  # of a table over 20 bits
+    held = CONSTANTS if precision != "int16" else (6 + 4 + 1) * CHANNELS + SLOPES + knots  # a 48-bit bias
     once = WEIGHTS * int(precision[3:]) // 8 + held
     for batch in (1, 64):
         report = estimated(precision, batch)
@@ -414,7 +422,11 @@ REFUSED = [
     (perceptron, {"images": -1, "example_inputs": X}, "images: -1; expected 0 or more"),
     (perceptron, {"seed": -1, "example_inputs": X}, "seed: -1; expected 0 or more"),
     (perceptron, {"batch": 0, "example_inputs": X}, "batch: 0; the cost of a batch needs at least 1 image"),
-    (perceptron, {"kernels": "slow", "example_inputs": X}, "kernels: 'slow'; expected one of fast, reference"),
+    (
+        perceptron,
+        {"kernels": "slow", "example_inputs": X},
+        "kernels: 'slow'; expected one of fast, native, portable, reference",
+    ),
     (perceptron, {}, "Sequential: a module needs example_inputs"),
     (perceptron, {"example_inputs": "abc"}, "example_inputs[0] is 'abc'; expected a tensor"),
     (perceptron, {"example_inputs": np.zeros((1, 13))}, "Sequential: torch.export refuses this module"),
@@ -471,3 +483,26 @@ def test_calibration_images_change_the_ranges_and_are_recorded():
 def test_calibration_needs_an_image():
     with pytest.raises(AccelsimError, match="calibration_images: 0; expected 1 or more"):
         accelsim.simulate("dcgan32", on="zcu104", images=1, calibration_images=0)
+
+
+class Attention(nn.Module):
+    """One block of attention: 2 heads of 8 over 16 places."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.qkv, self.out = nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, x):
+        q, k, v = (part.view(-1, 16, 2, 8).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=2))
+        shares = torch.softmax(q @ k.transpose(2, 3), dim=3)
+        return self.out((shares @ v).transpose(1, 2).reshape(-1, 16, 16))
+
+
+@pytest.mark.parametrize("machine", ["zcu104", "pynq_z2", "rpi4", "isaac", "eyeriss"])
+def test_attention_multiplies_on_every_machine(machine):
+    report = accelsim.estimate(Attention(), on=machine, example_inputs=torch.zeros(1, 16, 16), batch=2)
+    rows = [row for row in report.layer_rows if row["op"].startswith("MatMul")]
+    assert [row["macs"] for row in rows] == [2 * 2 * 16 * 16 * 8] * 2
+    assert all(row["macs_effectual"] == row["macs"] and row["cycles"] > 0 and row["energy_j"] > 0 for row in rows)
+    assert report.totals["macs"] == report.totals["macs_effectual"] == 2 * (16 * 16 * 64 + 2 * 2 * 16 * 16 * 8)

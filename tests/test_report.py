@@ -5,8 +5,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
+from torch import nn
 
 import accelsim
 from accelsim.console import print_report, summary
@@ -136,9 +138,6 @@ def test_the_console_shows_layers_and_totals(report, capsys):
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_the_console_copes_with_networks_without_cost_or_layers(precision):
-    import torch
-    from torch import nn
-
     bare = accelsim.simulate(nn.ReLU(), on="zcu104", images=2, precision=precision, example_inputs=torch.zeros(1, 4))
     print_report(bare)
     assert summary(bare)[0].startswith("ReLU on zcu104")
@@ -166,3 +165,28 @@ def test_layers_say_how_many_accumulators_overflowed(accumulator, verb):
     planned = accelsim.estimate("dcgan32", on="zcu104", precision=text)
     assert {row["accumulator"] for row in planned.layer_rows} == {accumulator}
     assert {row["zero_fraction"] for row in planned.layer_rows} == {None}
+
+
+class Again(nn.Module):
+    """A table and a norm, each used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.norm, self.fc = nn.Embedding(10, 4), nn.LayerNorm(4), nn.Linear(4, 4, bias=False)
+
+    def forward(self, label):
+        return self.norm(self.fc(self.norm(self.table(label))) + self.table(label))
+
+
+@pytest.mark.parametrize(
+    ("precision", "total"),
+    [
+        # the table's codes once; weights, bias and requantization; epsilon, gains and offsets of each norm; two factors
+        ("int8", 10 * 4 + (4 * 4 + 9 * 4) + 2 * (8 + 4 * (5 + 6)) + 2 * 5),
+        ("fp16", 2 * 10 * 4 + 2 * 4 * 4 + 2 * 4 * 4),  # one norm of 32-bit words
+    ],
+)
+def test_what_two_nodes_share_counts_once(precision, total):
+    label = torch.zeros(1, dtype=torch.int64)
+    made = accelsim.estimate(Again(), on="rpi4", precision=precision, example_inputs=label)
+    assert made.totals["weight_bytes"] == total

@@ -14,6 +14,7 @@ from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.requantize import CONSTANT_BYTES
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import FormatMatch, NoFormat, factor
+from accelsim.ir.constant_bytes import operator_constant_bytes
 from accelsim.ir.graph import Node
 from accelsim.ir.ops import Constant, Dense, Embedding, Linear, Product
 from accelsim.ir.parameters import parameter_shapes
@@ -155,10 +156,12 @@ def weight_bytes(program: Program, node: Node) -> int:
 def constant_bytes(program: Program, node: Node) -> int:
     """Bytes per layer that are not weights: per channel a bias as wide as the accumulator and the requantization.
 
-    Between fixed-point formats requantization is one wired shift and takes no bytes. Tables (embeddings, stored
-    tensors) hold codes of the value that they make; what norms and slopes multiply with are 32-bit words.
+    Between fixed-point formats requantization is one wired shift and takes no bytes. Lookup tables, slopes and what
+    other operators multiply with and add (`ir.constant_bytes`) count too; in floating formats those are 32-bit words.
     """
     layer = program.linear.get(node.name)
+    if layer is None and not program.precision.is_float:
+        return operator_constant_bytes(program, node)
     if layer is None:
         stored = sum(prod(shape) for shape in parameter_shapes(node.op).values())
         if isinstance(node.op, Embedding | Constant):
@@ -171,4 +174,5 @@ def constant_bytes(program: Program, node: Node) -> int:
         return bias + weight_scale_bytes(node.op, layer.weights)
     formats = (layer.weights, *(program.encodings[name].format for name in (node.inputs[0], node.name)))
     shifts = all(isinstance(format, FixedPoint) for format in formats)  # wired, not stored
-    return channels * (-(-layer.accumulator.bits // 8) + (0 if shifts else CONSTANT_BYTES))
+    requantization = channels * (-(-layer.accumulator.bits // 8) + (0 if shifts else CONSTANT_BYTES))
+    return requantization + operator_constant_bytes(program, node)

@@ -98,7 +98,8 @@ def test_cold_loads_the_weights_once_and_later_batches_only_what_goes_in_and_out
     assert steady["offchip_bytes"] == 100 + 3072
     # bias, multiplier and shift of every channel; a second slope behind up1 and up2; the tanh table behind up3
     constants = (4 + 4 + 1) * (4096 + 128 + 64 + 3) + 5 * (128 + 64) + 2**12
-    assert (plan["memory"], plan["weights_in"], plan["pinned_weight_bytes"]) == ("edram", "cells", 1_438_400 + constants)
+    assert (plan["memory"], plan["weights_in"]) == ("edram", "cells")
+    assert plan["pinned_weight_bytes"] == 1_438_400 + constants
     assert plan["resident"] == ["fc", "up1", "up2"]
     # up2 runs with its input (8192), its output (16384) and all constants; three lines of 8 x 128 wait for it,
     # and a line of 16 x 64 of results

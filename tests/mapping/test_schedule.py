@@ -14,6 +14,8 @@ from accelsim.mapping.tasks import tasks
 
 DENSE = ops.Dense(4, 3, True)
 CONSTANTS = 9  # bytes an output channel: 32-bit bias, 32-bit multiplier, 8-bit shift
+FACTOR = 5  # bytes: a 32-bit multiplier and an 8-bit shift
+OFFSET = 6  # bytes: 48 bits
 
 
 def conv(padding=0, channels=1):
@@ -139,29 +141,39 @@ STREAMED = program_of(
 
 
 def test_streaming_steps_count_reads_and_writes():
-    """Without residency each operand of add and pool comes in and goes out once, through the memory on chip."""
+    """Without residency each operand of add and pool comes in and goes out once, through the memory on chip; before
+    them a factor for each operand of the add and that of the pool, whatever the batch.
+    """
     add, pool = scheduled(STREAMED, batch=2, residency=False).steps
-    whole, mean = 2 * 8 * 12, 2 * 8 * 3
+    whole, mean, factor = 2 * 8 * 12, 2 * 8 * 3, 8 * FACTOR
     assert moved(add) == {
+        ("ddr", "weights"): (2 * factor, 0),
+        ("bram", "weights"): (2 * factor, 2 * factor),
         ("ddr", "inputs"): (2 * whole, 0),
         ("ddr", "outputs"): (0, whole),
         ("bram", "inputs"): (2 * whole, 2 * whole),
         ("bram", "outputs"): (whole, whole),
     }
     assert moved(pool) == {
+        ("ddr", "weights"): (factor, 0),
+        ("bram", "weights"): (factor, factor),
         ("ddr", "inputs"): (whole, 0),
         ("ddr", "outputs"): (0, mean),
         ("bram", "inputs"): (whole, whole),
         ("bram", "outputs"): (mean, mean),
     }
     assert (add.cycles, pool.cycles) == (24, 24) and add.mapping is None
+    assert (add.saved_bits, pool.saved_bits) == (0, 0)
 
 
 def test_streaming_between_resident_tensors_stays_on_chip():
     add, pool = scheduled(STREAMED, batch=2).steps
-    whole, mean = 2 * 8 * 12, 2 * 8 * 3
+    whole, mean, factor = 2 * 8 * 12, 2 * 8 * 3, 8 * FACTOR
     assert ("ddr", "outputs") not in moved(add) and moved(add)["bram", "outputs"] == (0, whole)
+    assert (add.saved_bits, pool.saved_bits) == (2 * factor, factor)  # loaded once: factors stay
     assert moved(pool) == {
+        ("ddr", "weights"): (factor, 0),
+        ("bram", "weights"): (factor, factor),
         ("ddr", "outputs"): (0, mean),
         ("bram", "inputs"): (whole, 0),
         ("bram", "outputs"): (mean, mean),
@@ -171,7 +183,8 @@ def test_streaming_between_resident_tensors_stays_on_chip():
 def test_a_channel_affine_brings_its_constants():
     program = program_of({"x": (3, 2, 2)}, [("t", ops.Tanh(), ("x",)), ("y", ops.ChannelAffine(3), ("t",))], ("y",))
     _, affine = scheduled(program, residency=False).steps
-    assert moved(affine)["ddr", "weights"] == (8 * 24, 0) and moved(affine)["bram", "weights"] == (8 * 24, 8 * 24)
+    held = 8 * 3 * (FACTOR + OFFSET)
+    assert moved(affine)["ddr", "weights"] == (held, 0) and moved(affine)["bram", "weights"] == (held, held)
 
 
 def test_a_layer_that_cannot_fit_is_named():
@@ -331,14 +344,19 @@ def test_products_of_values_multiply_head_by_head():
 
 
 def test_both_operands_of_a_product_are_inputs():
-    """Each element once from off chip where nothing stays: q and k 2 x 24 bytes each, the scores 2 x 18."""
+    """Each element once from off chip where nothing stays: q and k 2 x 24 bytes each, the scores 2 x 18. All that is
+    loaded beside them, and saved later, are a factor of each step and the 4-byte powers of the 2^8 codes of the scores.
+    """
     steps = attention(residency=False)
-    assert offchip_bytes(steps["scores"]) == {"inputs": 48 + 48, "outputs": 36}
-    assert offchip_bytes(steps["mixed"]) == {"inputs": 36 + 48, "outputs": 48}
+    powers = 4 * 2**8
+    assert offchip_bytes(steps["scores"]) == {"inputs": 48 + 48, "outputs": 36, "weights": FACTOR}
+    assert offchip_bytes(steps["mixed"]) == {"inputs": 36 + 48, "outputs": 48, "weights": FACTOR}
     kept = attention()
-    assert offchip_bytes(kept["shares"]) == {}
-    assert offchip_bytes(kept["mixed"]) == {"inputs": 48, "outputs": 48}  # v comes, the shares are there
-    assert all(step.saved_bits == 0 for step in kept.values())
+    assert offchip_bytes(kept["shares"]) == {"weights": powers + FACTOR}
+    # v comes, the shares are there
+    assert offchip_bytes(kept["mixed"]) == {"inputs": 48, "outputs": 48, "weights": FACTOR}
+    held = {"scores": FACTOR, "shares": powers + FACTOR, "mixed": FACTOR}
+    assert {name: step.saved_bits for name, step in kept.items()} == {name: 8 * size for name, size in held.items()}
 
 
 def test_the_second_value_of_a_product_has_its_own_width():
@@ -362,4 +380,4 @@ def test_convolutions_with_computed_weights_multiply():
     program = program_of({"x": (2, 4, 4), "w": (2, 2, 3, 3)}, [("y", op, ("x", "w"))], ("y",))
     (step,) = scheduled(program, batch=3, residency=False).steps
     assert step.macs == 3 * 2 * 2 * 9 * 16 and step.mapping.problem.macs_effectual == 3 * 2 * 2 * 10 * 10
-    assert offchip_bytes(step) == {"inputs": 3 * (32 + 36), "outputs": 3 * 32}
+    assert offchip_bytes(step) == {"inputs": 3 * (32 + 36), "outputs": 3 * 32, "weights": FACTOR}

@@ -69,9 +69,29 @@ def test_weights_are_packed_at_their_width():
     assert weight_bytes(program, program.graph.nodes[0]) == -(-7 * 3 * 3 // 8)
 
 
-def test_a_channel_affine_holds_two_words_a_channel():
-    program = program_of({"x": (3, 2, 2)}, [("s", ops.Tanh(), ("x",)), ("y", ops.ChannelAffine(3), ("s",))], ("y",))
-    assert constant_bytes(program, program.graph.node("y")) == 24
+def test_a_channel_affine_holds_a_factor_and_an_offset_a_channel():
+    """32 + 8 and 48 bits; two 32-bit words in floating formats. A tanh of 8-bit codes is 256 of them."""
+    nodes = [("s", ops.Tanh(), ("x",)), ("y", ops.ChannelAffine(3), ("s",))]
+    program, floats = (program_of({"x": (3, 2, 2)}, nodes, ("y",), precision) for precision in ("int8", "fp16"))
+    assert {node.name: constant_bytes(program, node) for node in program.graph.nodes} == {"s": 256, "y": 3 * (5 + 6)}
+    assert {node.name: constant_bytes(floats, node) for node in floats.graph.nodes} == {"s": 0, "y": 3 * (4 + 4)}
+
+
+@pytest.mark.parametrize(
+    ("epilogue", "precision", "behind"),
+    [
+        (ops.ReLU(), "int8", 0),  # a limit of the code
+        (ops.LeakyReLU(0.2), "int8", 5 * 3),  # a factor for what is negative; the other is that of the requantization
+        (ops.LeakyReLU(0.2), "weights=int8:tensor,activations=int8", 5),
+        (ops.Tanh(), "int8", 1 << 12),  # 8-bit results of codes with 4 more bits
+        (ops.Tanh(), "weights=int8,activations=int8,accumulator=acc24", (1 << 12) - 3),  # a bias of 3 bytes, not 4
+        (ops.Tanh(), "int12", 4 * ((1 << 12) + 2) + 2 * 3),  # 32-bit knots; a bias of 6 bytes, not 4
+    ],
+)
+def test_what_is_behind_a_layer_counts_once_and_with_its_requantization(epilogue, precision, behind):
+    nodes = [("a", ops.Dense(4, 3, True), ("x",)), ("y", epilogue, ("a",))]
+    program = program_of({"x": (4,)}, nodes, ("y",), precision)
+    assert {node.name: constant_bytes(program, node) for node in program.graph.nodes} == {"a": 9 * 3 + behind}
 
 
 def test_network_inputs_and_outputs_keep_eight_bits():
@@ -112,10 +132,13 @@ def stored_program(precision="int8"):
 
 @pytest.mark.parametrize(("bits", "table", "stored"), [(8, 60, 8), (4, 30, 4), (3, 23, 3)])
 def test_tables_norms_and_slopes_are_stored(bits, table, stored):
-    """10 x 6 and 8 codes at the width of what they make; two 32-bit words a channel of the norm, one a slope."""
+    """10 x 6 and 8 codes at the width of what they make, once; epsilon and a gain and a bias for each channel of the
+    norm; a factor and one for each slope; a factor for each input of the sum.
+    """
     program = stored_program(f"int{bits}")
     held = {node.name: constant_bytes(program, node) for node in program.graph.nodes}
-    assert held == {"e": table, "d": 9 * 8, "r": 0, "n": 16, "p": 8, "k": stored, "s": 0}
+    norm, slopes, terms = 8 + 2 * (5 + 6), 5 * (1 + 2), 5 * 2
+    assert held == {"e": table, "d": 9 * 8, "r": 0, "n": norm, "p": slopes, "k": stored, "s": terms}
 
 
 def test_a_constant_reads_no_input():
