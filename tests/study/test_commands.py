@@ -19,9 +19,13 @@ Answer = namedtuple("Answer", "code out err")
 def command(monkeypatch, capsys):
     def run(*words) -> Answer:
         monkeypatch.setattr(sys, "argv", ["accelsim", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
+        capsys.readouterr()
+        code = 0
+        try:
             main()
-        return Answer(int(ended.value.code or 0), *capsys.readouterr())
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return Answer(code, *capsys.readouterr())
 
     return run
 
