@@ -1,15 +1,13 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 
+from accelsim.command_output import fail, print_json, progress_bars, show_report
 from accelsim.errors import AccelsimError
 from accelsim.given_workload import given_workload
 from accelsim.usage import USAGE_ERROR, usage_error
@@ -66,7 +64,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], as_json
 
     rows = listing(what.value)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         print_listing(rows)
 
@@ -151,7 +149,7 @@ def simulate(
     """
     from accelsim import flow
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         report = flow.simulate(
             given_workload(workload, inputs),
             on=on,
@@ -165,7 +163,7 @@ def simulate(
             threads=threads,
             progress=progress,
         )
-    _show(report, out, as_json)
+    show_report(report, out, as_json)
 
 
 @app.command()
@@ -194,7 +192,7 @@ def estimate(
         deadline_ms=deadline_ms,
         residency=residency,
     )
-    _show(report, out, as_json)
+    show_report(report, out, as_json)
 
 
 @app.command()
@@ -226,16 +224,16 @@ def sweep(
     if table is not None:
         check_suffix(table)
     try:
-        with _progress() as progress:
+        with progress_bars() as progress:
             made = execute.sweep(file, out=out, workers=workers, executor=executor, retry=retry, progress=progress)
     except KeyboardInterrupt:
-        _fail(f"interrupted; the points done so far are in {out}: run the same command again to go on", 1)
+        fail(f"interrupted; the points done so far are in {out}: run the same command again to go on", 1)
     except execute.WorkersDied as error:
-        _fail(str(error), 1)
+        fail(str(error), 1)
     if table is not None:
         write_table(made, table)
     if as_json:
-        _print_json(records(made))
+        print_json(records(made))
     else:
         print_sweep(made, str(out), None if table is None else str(table))
     if not (made["status"] == "done").any():
@@ -268,7 +266,7 @@ def pareto(
     if out is not None:
         pareto_figure(made.table, x, y, (made.x.maximise, made.y.maximise), made.labels, out)
     if as_json:
-        _print_json(document(made))
+        print_json(document(made))
         return
     print_front(made.table, made.labels, (x, y), made.left_out)
     if out is not None:
@@ -296,10 +294,37 @@ def vectors(
     recorded = read_run(run)
     source = found(lambda: given_workload(workload or recorded.workload, inputs), "--workload")
     machine = found(lambda: load_architecture(on or recorded.hardware), "--on")
-    with _progress() as progress:
+    with progress_bars() as progress:
         written = write_vectors(recorded, source, machine, out, layer, images, progress)
     for line in written.lines:
         typer.echo(line)
+
+
+@app.command("validate")
+def validate_(
+    target: Annotated[list[str] | None, typer.Option("--target", help="Only this target, by its id; repeat.")] = None,
+    targets: Annotated[
+        Path | None, typer.Option("--targets", help="Somebody else's targets; see docs/validation.md.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Published results against ours; exit 1 where a gated target that is modelled is outside its allowance.
+
+    Example: [bold]accelsim validate --target A2[/bold]
+    """
+    from accelsim.validation.comparison import compare
+    from accelsim.validation.targets_file import read_targets, shipped_targets
+    from accelsim.validation_report import document, print_validation
+
+    known = read_targets(shipped_targets() if targets is None else targets)
+    with progress_bars() as progress:
+        rows = compare(known, target or (), progress)
+    if as_json:
+        print_json(document(rows))
+    else:
+        print_validation(known, rows)
+    if any(row.misses for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command("selftest")
@@ -312,9 +337,9 @@ def selftest_(as_json: AsJson = False) -> None:
 
     checks, passed = run_selftest(as_json)
     if as_json:
-        _print_json(checks)
+        print_json(checks)
     if not passed:
-        _fail("a compiled kernel differs from the interpreter: set ACCELSIM_KERNELS=reference and report this", 1)
+        fail("a compiled kernel differs from the interpreter: set ACCELSIM_KERNELS=reference and report this", 1)
 
 
 @app.command()
@@ -332,49 +357,9 @@ def train(
     """
     from accelsim.training.recipes import train_network
 
-    with _progress() as progress:
+    with progress_bars() as progress:
         for line in train_network(workload, data, out, epochs, seed, threads, progress):
             typer.echo(line)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line per stage on stderr, nothing when that is not a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        stages: dict[str, Any] = {}
-
-        def progress(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages[stage] = bar.add_task(stage, total=total)
-            bar.update(stages[stage], completed=done, total=total)
-
-        yield progress
-
-
-def _show(report: Any, out: Path | None, as_json: bool) -> None:
-    from accelsim.console import print_report
-
-    written = () if out is None else report.save(out)
-    if as_json:
-        sys.stdout.write(report.json())
-        return
-    print_report(report)
-    if written:
-        typer.echo(f"  wrote {', '.join(map(str, written))}")
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, indent=1) + "\n")
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"{message}\n")
-    raise SystemExit(code)
 
 
 def main() -> None:
@@ -382,13 +367,13 @@ def main() -> None:
     try:
         status = app(prog_name="accelsim", standalone_mode=False)
     except AccelsimError as error:
-        _fail(str(error), 2)
+        fail(str(error), 2)
     except USAGE_ERROR as error:
         if len(sys.argv) < 2:  # the help that no command asks for
             raise SystemExit(2) from None
-        _fail(str(usage_error(error)), 2)
+        fail(str(usage_error(error)), 2)
     except KeyboardInterrupt:
-        _fail("interrupted", 1)
+        fail("interrupted", 1)
     except BrokenPipeError:
         raise SystemExit(1) from None
     if isinstance(status, int) and status:

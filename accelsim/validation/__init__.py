@@ -1,0 +1,1 @@
+"""Published results against ours: targets are data, with citation, allowance and what was fitted on what."""

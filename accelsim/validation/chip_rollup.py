@@ -1,0 +1,32 @@
+"""Power, area and throughput of a chip of crossbars with every crossbar reading in every cycle: sums of its parts."""
+
+from accelsim.cost.crossbar_peak import chip_power_w, tile_power_w
+from accelsim.cost.energy import total
+from accelsim.hardware.reram import Reram
+from accelsim.validation.targets_file import CrossbarArea
+
+
+def power_figures(chip: Reram) -> dict[str, float]:
+    """`ima_power_w`, `tile_power_w`, `chip_power_w`, and `peak_ops_per_s` at its own widths, 2 a MAC."""
+    parts = tile_power_w(chip)
+    in_imas = total(power for name, power in parts.items() if not name.startswith("tile "))
+    slices, cycles = chip.slices(int(chip.weight_bits)), chip.input_cycles(int(chip.activation_bits))
+    return {
+        "ima_power_w": in_imas.value / int(chip.tile.imas),
+        "tile_power_w": total(parts.values()).value,
+        "chip_power_w": chip_power_w(chip).value,
+        "peak_ops_per_s": 2 * chip.peak_macs_per_s(slices, cycles),
+    }
+
+
+def area_figures(chip: Reram, area: CrossbarArea, peak_ops_per_s: float) -> dict[str, float]:
+    """`ima_area_mm2`, `tile_area_mm2`, `chip_area_mm2`, and `gops_per_mm2`, the computational efficiency."""
+    ima = sum(area.ima_mm2.values())
+    tile = int(chip.tile.imas) * ima + sum(area.tile_mm2.values())
+    whole = int(chip.tiles) * tile + area.link_mm2
+    return {
+        "ima_area_mm2": ima,
+        "tile_area_mm2": tile,
+        "chip_area_mm2": whole,
+        "gops_per_mm2": peak_ops_per_s / 1e9 / whole,
+    }

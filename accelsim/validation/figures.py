@@ -1,0 +1,93 @@
+"""The figures that a target's recipe makes, by path: what the targets file reads its quantities from."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from pathlib import Path
+
+from accelsim.errors import AccelsimError
+from accelsim.flow import estimate
+from accelsim.frontend.workload import load_workload
+from accelsim.hardware.load import load_architecture
+from accelsim.hardware.reram import ReramArchitecture
+from accelsim.report import flat
+from accelsim.validation.adc_survey import area_um2, conversion_pj
+from accelsim.validation.chip_rollup import area_figures, power_figures
+from accelsim.validation.mac_rates import mac_rate_figures
+from accelsim.validation.run_length import run_length_bytes
+from accelsim.validation.targets_file import (
+    AdcSurveySpec,
+    CrossbarPeakSpec,
+    EstimateSpec,
+    MacRatesSpec,
+    Recipe,
+    located,
+)
+
+Figures = Mapping[str, float]
+
+
+@singledispatch
+def figures(recipe: Recipe, folder: Path) -> Figures:
+    """Every figure by its path; `folder` is where relative paths in the recipe start.
+
+    Raises:
+        AccelsimError: the machine cannot hold the workload, or is of another kind than the recipe needs.
+    """
+    raise TypeError(recipe)
+
+
+@figures.register
+def _(recipe: EstimateSpec, folder: Path) -> Figures:
+    report = estimate(
+        load_workload(located(recipe.workload, folder)),
+        on=located(recipe.on, folder),
+        precision=recipe.precision,
+        batch=recipe.batch,
+        residency=recipe.residency,
+    )
+    layers = {str(row["name"]): dict(row) for row in report.layer_rows}
+    for name, zeros in recipe.stored_zeros.items():
+        if name not in layers:
+            raise AccelsimError(f"stored_zeros: no layer {name!r}; the workload has {', '.join(layers)}")
+        moved = layers[name].get("accesses_bits")
+        if not moved:
+            raise AccelsimError(f"stored_zeros: layer {name!r} has no accesses on {recipe.on}")
+        layers[name]["run_length_bytes"] = run_length_bytes(next(iter(moved.values())), zeros)
+    document = {
+        "totals": report.totals,
+        "per_image": report.per_image,
+        "energy_by_component_j": report.energy_by_component_j,
+        "offchip_bytes_by_operand": report.offchip_bytes_by_operand,
+        "resources": report.resources or {},
+        "layers": layers,
+    }
+    return {path: value for path, value in flat(document).items() if _is_number(value)}
+
+
+@figures.register
+def _(recipe: CrossbarPeakSpec, folder: Path) -> Figures:
+    machine = load_architecture(located(recipe.on, folder))
+    if not isinstance(machine, ReramArchitecture):
+        raise AccelsimError(f"crossbar_peak: {machine.name} is of kind {machine.kind}; expected reram")
+    made = power_figures(machine.reram)
+    if recipe.area is None:
+        return made
+    return made | area_figures(machine.reram, recipe.area, made["peak_ops_per_s"])
+
+
+@figures.register
+def _(recipe: AdcSurveySpec, folder: Path) -> Figures:
+    rate = recipe.rate_gs_per_s * 1e9
+    return {
+        "conversion_pj": conversion_pj(recipe.bits, rate, recipe.node_nm),
+        "area_um2": area_um2(recipe.bits, rate, recipe.node_nm),
+    }
+
+
+@figures.register
+def _(recipe: MacRatesSpec, folder: Path) -> Figures:
+    return mac_rate_figures(recipe)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
