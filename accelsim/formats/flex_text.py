@@ -1,5 +1,6 @@
 """The spelling of Flexpoint: `flex16+5`, with the predictor's constants as options: `flex16+5:alpha2`."""
 
+import math
 import re
 from dataclasses import replace
 
@@ -27,6 +28,8 @@ def _read(match: re.Match[str], role: str) -> Flexpoint:
         value = int(parsed[2]) if parsed[1] == "history" else float(parsed[2])
         if parsed[1] == "alpha" and value == 0:
             raise AccelsimError(f"precision: {text}: expected an alpha above 0")
+        if value == math.inf:
+            raise AccelsimError(f"precision: {text}: expected a smaller {parsed[1]}")
         format = replace(format, **{parsed[1]: value})  # type: ignore[arg-type]
     return format
 

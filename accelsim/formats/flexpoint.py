@@ -14,6 +14,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from accelsim.formats.fixed import FixedPoint
 
 TRIALS = 10
@@ -41,7 +43,7 @@ class Flexpoint(FixedPoint):
     def __str__(self) -> str:
         default = Flexpoint(self.bits, None)
         options = [
-            f":{name}{value:g}"
+            f":{name}{np.format_float_positional(value, trim='-')}"
             for name in ("alpha", "beta", "gamma", "history")
             if (value := getattr(self, name)) != getattr(default, name)
         ]

@@ -9,8 +9,9 @@ from accelsim.errors import AccelsimError
 from accelsim.formats.affine import AffineInt, RequantizationMode
 from accelsim.formats.spelling import Family, unknown_option, width
 
-_OPTIONS = ("channel", "tensor", "sym", "asym", "em", *get_args(RequantizationMode))
-_EXCLUDING = (("channel", "tensor"), ("sym", "asym"), *combinations(get_args(RequantizationMode), 2))
+_REQUANTIZATION = get_args(RequantizationMode)
+_OPTIONS = ("channel", "tensor", "sym", "asym", "em", *_REQUANTIZATION)
+_EXCLUDING = (("channel", "tensor"), ("sym", "asym"), *combinations(_REQUANTIZATION, 2))
 
 
 def _read(match: re.Match[str], role: str) -> AffineInt:
@@ -25,7 +26,18 @@ def _read(match: re.Match[str], role: str) -> AffineInt:
         raise AccelsimError(f"precision: weights={text}: asymmetric weights have 15 bits at most")
     if not weights and format.granularity == "channel":
         raise AccelsimError(f"precision: activations={text}: activations are quantized per tensor (:tensor)")
-    return replace(format, requantization="single") if weights else format
+    given = [option for option in options if option in _REQUANTIZATION]
+    if weights and given:
+        expected = f"expected it there, for example activations=int8:{given[0]}"
+        raise AccelsimError(f"precision: weights={text}: requantization (:{given[0]}) is of activations; {expected}")
+    return format
+
+
+def without_requantization(text: str) -> str:
+    """The spelling of the weights where one spelling is for weights and activations: that option is for the latter."""
+    if not INTEGERS.pattern.fullmatch(text):
+        return text
+    return ":".join(part for part in text.split(":") if part not in _REQUANTIZATION)
 
 
 def _with_option(format: AffineInt, option: str, text: str) -> AffineInt:

@@ -7,6 +7,7 @@ from typing import get_args
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.accumulator import NARROWEST, WIDEST, WIDEST_TREE, Accumulator
 from accelsim.formats.format_text import parse_format
+from accelsim.formats.integer_text import without_requantization
 from accelsim.formats.precision import LayerPrecision
 from accelsim.formats.rounding import Overflow
 from accelsim.formats.spelling import number
@@ -34,7 +35,7 @@ def parse_layer(text: str, role: str | None) -> LayerPrecision:
         case _ if ALONE.fullmatch(text):
             return LayerPrecision(weights=parse_format(text, "weights"))
         case _:
-            return LayerPrecision(parse_format(text, "weights"), parse_format(text))
+            return LayerPrecision(parse_format(without_requantization(text), "weights"), parse_format(text))
 
 
 def parse_accumulator(text: str) -> Accumulator:

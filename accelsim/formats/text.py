@@ -5,6 +5,7 @@ import re
 from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.calibration import MINMAX, parse_calibration
 from accelsim.formats.format_text import MEANINGS, parse_format
+from accelsim.formats.integer_text import without_requantization
 from accelsim.formats.part_text import ENDS, ROLES, WHOLE, parse_accumulator, parse_layer
 from accelsim.formats.precision import LayerPrecision, Precision
 from accelsim.formats.precision_file import load_precision
@@ -59,7 +60,8 @@ def _parts(text: str) -> dict[str, str]:
     """Key -> value. A first item without = stands for weights and activations, or for weights with int8 activations."""
     items = [item.strip() for item in re.split(r",(?![^<]*>)", text)]
     activations = ALONE_WITH if ALONE.fullmatch(items[0]) else items[0]
-    parts = {} if "=" in items[0] else {"weights": items[0], "activations": activations}
+    weights = without_requantization(items[0])
+    parts = {} if "=" in items[0] else {"weights": weights, "activations": activations}
     for item in items if "=" in items[0] else items[1:]:
         key, _, value = item.partition("=")
         root, dot, _ = key.partition(".")

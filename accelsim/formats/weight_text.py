@@ -26,7 +26,7 @@ def _rule_and_granularity(match: re.Match[str], role: str, rules: tuple[str, ...
             raise unknown_option(text, option, (*rules, *_GRANULARITIES))
     rule = one_option(text, [option for option in options if option in rules], rules)
     granularity = one_option(text, [option for option in options if option in _GRANULARITIES], _GRANULARITIES)
-    if role != "weights" and options:
+    if role != "weights" and (rule or rules[0], granularity or "tensor") != (rules[0], "tensor"):
         raise AccelsimError(f"precision: activations={text}: rules are for weights; expected {text.split(':')[0]}")
     return rule or rules[0], granularity or ("channel" if role == "weights" else "tensor")
 

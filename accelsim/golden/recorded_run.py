@@ -1,7 +1,6 @@
 """A run that `accelsim simulate --out` wrote, and the same program once more."""
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from accelsim.engine.linear_kernel import Array
 from accelsim.engine.run import decode
 from accelsim.errors import AccelsimError
 from accelsim.flow import program_for
-from accelsim.formats.text import Precision, parse_precision
+from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.ir.graph import Weights
@@ -69,7 +68,7 @@ def _recorded(folder: Path, file: Path, said: Any) -> RecordedRun:
     if "seed" in said and said["seed"] is None:
         raise AccelsimError(f"{file}: an estimate, in which nothing ran; vectors need a run of `accelsim simulate`")
     precision = said.get("precision")
-    if isinstance(precision, str) and precision_again(precision).is_float:
+    if isinstance(precision, str) and parse_precision(precision).is_float:
         raise AccelsimError(f"{file}: the run computed in {precision}; vectors are of integers, for instance of int8")
     wanted: dict[str, type] = {"workload": str, "hardware": str, "precision": str}
     wanted |= {"seed": int, "calibration_images": int, "hashes": dict}
@@ -82,11 +81,6 @@ def _recorded(folder: Path, file: Path, said: Any) -> RecordedRun:
 
 
 _SPOKEN = {str: "text", int: "a whole number", dict: "a mapping"}
-
-
-def precision_again(text: str) -> Precision:
-    """The precision of its canonical spelling, which gives activations of few levels the rule of weights."""
-    return parse_precision(re.sub(r"activations=(binary|ternary):\w+:\w+", r"activations=\1", text))
 
 
 def found(load: Callable[[], T], option: str) -> T:
@@ -107,7 +101,7 @@ def program_again(run: RecordedRun, source: Workload, machine: Machine) -> Progr
     Raises:
         AccelsimError: the graph, the weights, the machine or the precision are no longer those of the run.
     """
-    precision, weights = precision_again(run.precision), source.load()
+    precision, weights = parse_precision(run.precision), source.load()
     for what, name, now in (
         ("graph", f"the graph of {source.name}", graph_hash(source.graph)),
         ("weights", f"the weights of {source.name}", weights_hash(weights)),

@@ -221,7 +221,9 @@ def test_spellings_alone_are_of_weights(text: str) -> None:
         ("log9", "log2 to log5"),
         ("tanh1", "tanh2 to tanh8"),
         ("weights=int8,activations=codebook16", "only weights"),
-        ("weights=int8,activations=ternary:twn", "rules are for weights"),
+        ("weights=int8,activations=ternary:ttq", "rules are for weights"),
+        ("weights=int8,activations=ternary:twn:channel", "rules are for weights"),
+        ("weights=int8,activations=binary:bnn:tensor", "rules are for weights"),
         ("ternry", "did you mean 'ternary'"),
     ],
 )

@@ -87,7 +87,7 @@ def test_alpha_two_leaves_one_bit_more_room() -> None:
     assert two == one - 1
 
 
-@pytest.mark.parametrize("text", ["flex16+5", "flex12+4", "flex16+5:alpha2", "flex16+5:beta2.5:gamma0:history4"])
+@pytest.mark.parametrize("text", ["flex16+5", "flex12+4", "flex16+5:alpha2", "flex16+5:beta2.5:gamma0:history4", "flex8+5:gamma1000000"])
 def test_spellings_come_back(text: str) -> None:
     assert str(parse_format(text)) == text
     assert str(parse_precision(text)) == f"weights={text},activations={text}"
@@ -101,6 +101,7 @@ def test_spellings_come_back(text: str) -> None:
         ("flex16+9", "exponent of 2 to 6"),
         ("flex16+5:delta1", "unknown option"),
         ("flex16+5:history0", "history"),
+        (f"flex16+5:gamma{'9' * 400}", "expected a smaller gamma"),
         ("flex16", "did you mean"),
     ],
 )

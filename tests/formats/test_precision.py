@@ -2,43 +2,94 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError, LocatedErrors
+from accelsim.formats import binary, ternary
 from accelsim.formats.accumulator import Accumulator
-from accelsim.formats.affine import AffineInt
+from accelsim.formats.affine import AffineInt, Granularity, RequantizationMode
+from accelsim.formats.binary import Binary
+from accelsim.formats.block import BLOCKS
 from accelsim.formats.calibration import MINMAX, Calibration
+from accelsim.formats.codebook import Codebook
 from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.flexpoint import Flexpoint
+from accelsim.formats.float32 import Float32
+from accelsim.formats.logarithmic import Logarithmic
+from accelsim.formats.minifloat import MINIFLOATS
 from accelsim.formats.precision import LayerPrecision, Precision
+from accelsim.formats.rounding import Overflow, Rounding
+from accelsim.formats.tanh_levels import TanhLevels
+from accelsim.formats.ternary import Ternary
 from accelsim.formats.text import parse_precision
 
-FIXED = st.builds(FixedPoint, st.integers(2, 16), st.none() | st.integers(-8, 20), st.just("rnd"), st.just("wrap"))
-WEIGHTS = FIXED | st.builds(AffineInt, st.integers(2, 15), st.sampled_from(["channel", "tensor"]), st.booleans())
-ACTIVATIONS = FIXED | st.builds(AffineInt, st.integers(2, 16), st.just("tensor"), st.booleans())
-ACCUMULATORS = st.builds(Accumulator, st.integers(8, 48))
-LAYERS = st.builds(
-    LayerPrecision, st.none() | WEIGHTS, st.none() | ACTIVATIONS, st.none() | ACCUMULATORS
-).filter(lambda layer: bool(layer.parts()))  # fmt: skip
+
+def one_of(choices: Any) -> Any:
+    """Any of the values of a Literal."""
+    return st.sampled_from(get_args(choices))
+
+
+FIXED = st.builds(
+    FixedPoint, st.integers(2, 16), st.none() | st.integers(-160, 160), one_of(Rounding), one_of(Overflow)
+)
+POSITIVE = st.floats(0, 1e12, exclude_min=True)
+FLEX = st.builds(
+    Flexpoint,
+    st.integers(4, 16),
+    st.none(),
+    exponent_bits=st.integers(2, 6),
+    alpha=POSITIVE,
+    beta=st.just(0.0) | POSITIVE,
+    gamma=st.just(0.0) | POSITIVE,
+    history=st.integers(1, 1000),
+)
+BOTH = FIXED | FLEX
+WEIGHTS = (
+    BOTH
+    | st.builds(AffineInt, st.integers(2, 15), one_of(Granularity), st.booleans(), st.booleans())
+    | st.builds(Ternary, one_of(ternary.Rule), one_of(Granularity))
+    | st.builds(Binary, one_of(binary.Rule), one_of(Granularity))
+    | st.builds(Codebook, st.integers(2, 256))
+    | st.builds(Logarithmic, st.integers(2, 5), one_of(Granularity))
+    | st.builds(TanhLevels, st.integers(2, 8))
+)
+ACTIVATIONS = (
+    BOTH
+    | st.builds(
+        AffineInt, st.integers(2, 16), st.just("tensor"), st.booleans(), st.booleans(), one_of(RequantizationMode)
+    )
+    | st.sampled_from([Ternary("twn", "tensor"), Binary("xnor", "tensor")])
+)
+FLOATS = st.sampled_from([Float32(), *MINIFLOATS, *BLOCKS])
+ACCUMULATORS = st.builds(Accumulator, st.integers(8, 48), one_of(Overflow), st.integers(1, 1 << 16))
+CALIBRATIONS = st.sampled_from([MINMAX, Calibration("mse")]) | st.integers(500_001, 1_000_000).map(
+    lambda digits: Calibration("percentile", float(f"{digits / 10_000:.6g}"))
+)
 NAMES = st.from_regex(r"[a-z_]{1,5}(\.[a-z0-9]{1,4}){0,2}", fullmatch=True)
-PRECISIONS = st.builds(
-    Precision,
-    WEIGHTS,
-    ACTIVATIONS,
-    st.none() | ACCUMULATORS,
-    st.sampled_from([MINMAX, Calibration("mse"), Calibration("percentile", 99.99)]),
-    st.none() | LAYERS,
-    st.none() | LAYERS,
-    st.dictionaries(NAMES, LAYERS, max_size=3).map(lambda layers: tuple(sorted(layers.items()))),
+
+
+def precisions(weights: Any, activations: Any, accumulators: Any, calibrations: Any) -> Any:
+    """Of a network, with parts that differ."""
+    layers = st.builds(LayerPrecision, st.none() | weights, st.none() | activations, accumulators)
+    some = layers.filter(lambda layer: bool(layer.parts()))
+    named = st.dictionaries(NAMES, some, max_size=3).map(lambda made: tuple(sorted(made.items())))
+    return st.builds(
+        Precision, weights, activations, accumulators, calibrations, st.none() | some, st.none() | some, named
+    )
+
+
+PRECISIONS = precisions(WEIGHTS, ACTIVATIONS, st.none() | ACCUMULATORS, CALIBRATIONS) | precisions(
+    FLOATS, FLOATS, st.none(), st.just(MINMAX)
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(precision=PRECISIONS)
-def test_precisions_round_trip(precision: Precision) -> None:
+def test_every_format_in_every_role_round_trips(precision: Precision) -> None:
     text = str(precision)
     back = parse_precision(text)
     assert back == precision and str(back) == text and back.content_hash == precision.content_hash
@@ -75,6 +126,10 @@ def test_network_outputs_keep_the_range_of_narrow_fixed_point() -> None:
     ("int8,first.weigths=int4", "unknown part 'first.weigths' (did you mean 'weights'?); expected first= or"),
     ("int8,first=int4,first.weights=int4", "precision: first.weights= gives again what is given before"),
     ("int8,last=float32", "float32 cannot be mixed with integers (int8:channel:sym)"),
+    ("weights=int8:double,activations=int8",
+     "precision: weights=int8:double: requantization (:double) is of activations; "
+     "expected it there, for example activations=int8:double"),
+    ("int8,layers.up1.weights=int4:float", "precision: weights=int4:float: requantization (:float) is of activations"),
     ("float32,calibration=mse", "float32 takes no calibration"),
     ("float32,layers.x.accumulator=acc32", "float32 takes no accumulator"),
     ("int8,first.accumulator=acc99", "accumulator=acc99: expected a width of 8 to 48 bits"),

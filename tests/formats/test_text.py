@@ -62,6 +62,8 @@ def test_requantization_is_an_option_of_activations(mode: Any) -> None:
     printed = "" if mode == "single" else f":{mode}"
     for text in (f"int8:{mode}", f"weights=int8,activations=int8:{mode}"):
         assert str(parse_precision(text)) == f"weights=int8:channel:sym,activations=int8:tensor:asym{printed}"
+    single = parse_precision(f"int4,layers.up1=int8:{mode}").layers[0][1].parts()
+    assert single == {"weights": "int8:channel:sym", "activations": f"int8:tensor:asym{printed}"}
     short = parse_precision(f"int4:{mode}:sym")
     assert parse_precision(str(short)) == short
     assert str(short.boundary) == f"int8:tensor:sym{printed}" and short.weights == parse_format("int4", "weights")
