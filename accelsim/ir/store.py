@@ -71,9 +71,11 @@ def load_graph(path: Path) -> Graph:
         GraphError: not JSON of this schema, an unknown operator or field, or a graph that does not verify.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
     except OSError as error:
         raise GraphError(f"{path}: {error.strerror}") from None
+    except GraphError as error:
+        raise GraphError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise GraphError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
@@ -82,6 +84,17 @@ def load_graph(path: Path) -> Graph:
         return _graph(document)
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object each of whose keys is given once."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            inside = f" in the object named {made['name']!r}" if isinstance(made.get("name"), str) else ""
+            raise GraphError(f"key {key!r} is given twice{inside}")
+        made[key] = value
+    return made
 
 
 def _graph(document: dict[str, Any]) -> Graph:

@@ -312,6 +312,19 @@ def test_what_is_no_graph_at_all(text: str, tmp_path: Path) -> None:
     assert re.match(r"not a JSON file \(|not a stored graph", refused(tmp_path / "g.json", text))
 
 
+def test_a_key_given_twice_is_named(tmp_path: Path) -> None:
+    whole = graph_json(graph_of(ops.Dense(4, 3, True)))
+    name = json.loads(whole)["nodes"][0]["name"]
+    assert whole.count('"out_features": 3') == whole.count('"inputs": [\n    "') == 1
+    path, twice = tmp_path / "g.json", "is given twice"
+    assert refused(path, whole.replace('"out_features": 3', '"out_features": 5, "out_features": 3')) == (
+        f"key 'out_features' {twice}"
+    )
+    named = f"key 'inputs' {twice} in the object named {name!r}"
+    assert refused(path, whole.replace('"inputs": [\n    "', '"inputs": [], "inputs": [\n    "')) == named
+    assert refused(path, whole.replace("{", '{"schema": "accelsim/graph/0",', 1)) == f"key 'schema' {twice}"
+
+
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
     whole = graph_json(graph_of(ops.Dense(4, 3, True)))
     for length in range(0, len(whole) - 2, 7):
