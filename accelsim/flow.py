@@ -22,7 +22,7 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Graph, Weights
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import ScheduleOptions
-from accelsim.passes.calibrate import calibrate
+from accelsim.passes.calibrate import calibrate, needs_calibration
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise
 from accelsim.passes.quantize import quantize_weights
@@ -210,9 +210,10 @@ def run_images(
     calibrated: int | None = None
     seen: ActivityCounter | None = None
     if not program.precision.is_reference:
-        progress("calibrating", 0, 1)
-        calibrated = calibration_images
-        program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))
+        if needs_calibration(program):
+            progress("calibrating", 0, 1)
+            calibrated = calibration_images
+            program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))
         program = quantize_weights(program, folded)
         count = _counter(progress, str(program.precision), images)
         seen = None if program.precision.is_float else ActivityCounter()

@@ -480,6 +480,30 @@ def test_calibration_images_change_the_ranges_and_are_recorded():
     assert exact.provenance["calibration_images"] is None
 
 
+@pytest.mark.parametrize(
+    ("precision", "images"), [("fp16", None), ("bf16", None), ("mxfp4", None), ("fp8e4m3", 7), ("int8", 7)]
+)
+def test_formats_without_a_scaling_are_not_calibrated(precision, images, monkeypatch):
+    drawn = []
+    workload = load_workload("dcgan32")
+    draw = type(workload).draw_inputs
+    monkeypatch.setattr(
+        type(workload), "draw_inputs", lambda *arguments: drawn.append(arguments[1:]) or draw(*arguments)
+    )
+    stages = []
+    report = accelsim.simulate(
+        workload,
+        on="zcu104",
+        precision=precision,
+        images=1,
+        calibration_images=7,
+        progress=lambda stage, done, total: stages.append(stage),
+    )
+    assert report.provenance["calibration_images"] == images
+    assert drawn == [(1, 0)] + [(7, 1)] * (images is not None)
+    assert ("calibrating" in stages) == (images is not None)
+
+
 def test_calibration_needs_an_image():
     with pytest.raises(AccelsimError, match="calibration_images: 0; expected 1 or more"):
         accelsim.simulate("dcgan32", on="zcu104", images=1, calibration_images=0)

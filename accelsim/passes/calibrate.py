@@ -55,6 +55,11 @@ def _finite(name: str, value: NDArray[Any]) -> tuple[float, float]:
     return low, high
 
 
+def needs_calibration(program: Program) -> bool:
+    """Whether any value is stored with a scaling: not so in float32, fp16, bf16 and blocks."""
+    return any(takes_scaling(encoding.format) for encoding in program.encodings.values())
+
+
 def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[Any]]) -> Program:
     """The program with a scaling for every value, from a float32 run over `inputs` (`[N, ...]` by name).
 
@@ -63,7 +68,7 @@ def calibrate(program: Program, weights: Weights, inputs: Mapping[str, NDArray[A
     """
     if not len(next(iter(inputs.values()))):
         raise AccelsimError("calibration: needs at least one input")
-    if not any(takes_scaling(encoding.format) for encoding in program.encodings.values()):
+    if not needs_calibration(program):
         return program
     roots, method = encoding_roots(program.graph), program.precision.calibration
     counted = {root for root in set(roots.values()) if needs_counts(program.encodings[root].format, method)}

@@ -87,7 +87,9 @@ def test_alpha_two_leaves_one_bit_more_room() -> None:
     assert two == one - 1
 
 
-@pytest.mark.parametrize("text", ["flex16+5", "flex12+4", "flex16+5:alpha2", "flex16+5:beta2.5:gamma0:history4", "flex8+5:gamma1000000"])
+@pytest.mark.parametrize(
+    "text", ["flex16+5", "flex12+4", "flex16+5:alpha2", "flex16+5:beta2.5:gamma0:history4", "flex8+5:gamma1000000"]
+)
 def test_spellings_come_back(text: str) -> None:
     assert str(parse_format(text)) == text
     assert str(parse_precision(text)) == f"weights={text},activations={text}"
