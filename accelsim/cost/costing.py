@@ -4,10 +4,12 @@ from accelsim.cost.crossbar import crossbar_cost
 from accelsim.cost.energy import by_component, saved_energy, step_energy, total
 from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
+from accelsim.cost.stream_cost import stream_cost
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture, Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
+from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
 from accelsim.mapping.tasks import tasks
@@ -25,6 +27,8 @@ def cost(program: Program, machine: Machine, batch: int, options: ScheduleOption
         return _array_cost(program, machine, batch, options)
     if isinstance(machine, ReramArchitecture):
         return crossbar_cost(program, machine, batch, options)
+    if isinstance(machine, StreamArchitecture):
+        return stream_cost(program, machine, batch)
     raise AccelsimError(f"{machine.name}: kind {machine.kind} has no cost model")
 
 

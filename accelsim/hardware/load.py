@@ -8,6 +8,7 @@ from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
 from accelsim.hardware.reram import CROSSBAR_CHECKS, ReramArchitecture
 from accelsim.hardware.spatial import SpatialArchitecture
+from accelsim.hardware.stream import StreamArchitecture
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Document, Mistake, Plain, read_yaml, show, validate
 
@@ -17,6 +18,7 @@ KINDS: dict[str, type[Machine]] = {
     "spatial": SpatialArchitecture,
     "cpu": CpuArchitecture,
     "reram": ReramArchitecture,
+    "stream": StreamArchitecture,
 }
 
 
