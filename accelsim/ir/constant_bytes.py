@@ -21,14 +21,12 @@ from accelsim.ir.ops import (
     InstanceNorm,
     Interpolate,
     LayerNorm,
-    LeakyReLU,
     Linear,
     Maximum,
     Minimum,
     Op,
     PReLU,
-    ReLU,
-    ScaleShift,
+    RMSNorm,
     Softmax,
     Sub,
 )
@@ -53,7 +51,7 @@ def operator_constant_bytes(program: Program, node: Node) -> int:
         slopes = bool(functions.functions) and not functions.tabulated
         return table + (RESCALE_BYTES * _scales(program, node.op, node) if slopes else 0)
     if is_function(node):
-        return table or _core_bytes(node.op, node, program)
+        return table or RESCALE_BYTES + (OFFSET_BYTES if functions.affine else RESCALE_BYTES)
     slopes_behind = 2 * RESCALE_BYTES if lands_before(node) and not functions.tabulated else 0
     return table + slopes_behind + _core_bytes(node.op, node, program)
 
@@ -72,19 +70,8 @@ def _core_bytes(op: Op, node: Node, program: Program) -> int:
 
 
 @_core_bytes.register
-def _(op: LeakyReLU, node: Node, program: Program) -> int:
-    return 2 * RESCALE_BYTES
-
-
-@_core_bytes.register
 def _(op: PReLU, node: Node, program: Program) -> int:
     return RESCALE_BYTES * (1 + op.channels)
-
-
-@_core_bytes.register(ScaleShift)
-@_core_bytes.register(ReLU)
-def _(op: ScaleShift | ReLU, node: Node, program: Program) -> int:
-    return RESCALE_BYTES + OFFSET_BYTES
 
 
 @_core_bytes.register(ChannelAffine)
@@ -108,6 +95,11 @@ def _(op: Op, node: Node, program: Program) -> int:
 def _(op: InstanceNorm | GroupNorm | LayerNorm, node: Node, program: Program) -> int:
     gains = 1 if not op.affine else prod(op.shape) if isinstance(op, LayerNorm) else op.channels
     return EPS_BYTES + (RESCALE_BYTES + OFFSET_BYTES) * gains
+
+
+@_core_bytes.register
+def _(op: RMSNorm, node: Node, program: Program) -> int:
+    return EPS_BYTES + RESCALE_BYTES + OFFSET_BYTES
 
 
 @_core_bytes.register

@@ -103,6 +103,29 @@ def test_bytes_are_those_of_the_arrays(precision: str, function: ops.Activation)
         assert operator_constant_bytes(made, node) == -(-len(table.entries) * each // 8)
 
 
+@pytest.mark.parametrize(
+    ("op", "epilogue", "size"),
+    [
+        (ops.LeakyReLU(0.2), (), 5 + 5),
+        (ops.ScaleShift(2.0, 1.0), (), 5 + 6),
+        (ops.Clamp(-1.0, 1.0), (), 5 + 6),
+        (ops.ReLU(), (), 0),  # keeps codes
+        (ops.ReLU(), (ops.Clamp(0.0, 1.0),), 5 + 6),
+        (ops.Reshape((6,)), (), 0),
+        (ops.Reshape((6,)), (ops.LeakyReLU(0.2),), 5 + 5),
+        (ops.GlobalAveragePool(), (), 5),
+        (ops.GlobalAveragePool(), (ops.LeakyReLU(0.2),), 5 + 5 + 5),
+        (ops.GlobalAveragePool(), (ops.Tanh(),), 5 + 2**12),
+        (ops.RMSNorm((0,), 1e-5), (), 8 + 5 + 6),
+        (ops.Softmax(0), (), 4 * 2**8 + 5),
+    ],
+)
+def test_bytes_by_hand(op: ops.Op, epilogue: tuple[ops.Activation, ...], size: int) -> None:
+    graph = Graph("g", (Input("x", (2, 3, 1)),), (Node("y", op, ("x",), epilogue),), ("y",))
+    made = assign_formats(graph, parse_precision("int8"))
+    assert operator_constant_bytes(made, graph.node("y")) == size
+
+
 def test_fixed_point_lands_on_a_power_of_two() -> None:
     made = program(ops.Dense(3, 4, True), (3,), (ops.Tanh(),), "fixed8.6:trn:wrap")
     assert isinstance(made.encodings["y"].format, FixedPoint)
