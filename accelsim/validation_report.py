@@ -78,11 +78,11 @@ def figure(value: float) -> str:
 
 
 def verdict(row: Row) -> str:
-    """Whether the row is within its allowance, and by how much it is not."""
+    """Whether the row is within its allowance, and by how many percentage points it is not."""
     if row.within or row.error is None:
         return "within"
-    beyond = abs(row.error) - row.allowed
-    return f"outside by {beyond:.2%}" if row.gated else f"outside by {beyond:.2%}, not gated"
+    beyond = f"outside by {100 * (abs(row.error) - row.allowed):.2g} points"
+    return beyond if row.gated else f"{beyond}, not gated"
 
 
 def _summary(rows: Sequence[Row]) -> str:

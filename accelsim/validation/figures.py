@@ -45,6 +45,8 @@ def _(recipe: EstimateSpec, folder: Path) -> Figures:
         batch=recipe.batch,
         residency=recipe.residency,
     )
+    if report.totals["latency_s"] is None:
+        raise AccelsimError(f"no cost: {report.assumptions[0]}")
     layers = {str(row["name"]): dict(row) for row in report.layer_rows}
     for name, zeros in recipe.stored_zeros.items():
         if name not in layers:

@@ -71,6 +71,11 @@ def test_what_is_not_modelled_says_why_and_is_no_miss(tmp_path: Path) -> None:
         (ESTIMATE, "read: totals.latency", "no figure 'totals.latency' (did you mean 'totals.latency_s'?)"),
         (ESTIMATE, "read: nothing*", "no figure 'nothing*'; there are"),
         (ESTIMATE, "read: totals.macs, over: {totals.macs: 0}", "is 0"),
+        (
+            "estimate: {workload: dcgan32, on: isaac, precision: float32}",
+            "read: totals.latency_s",
+            "T: no cost: isaac multiplies integers",
+        ),
         ("crossbar_peak: {on: zcu104}", "read: chip_power_w", "zcu104 is of kind fpga; expected reram"),
         (
             "estimate: {workload: dcgan32, on: zcu104, stored_zeros: {up9: {inputs: 0.5}}}",

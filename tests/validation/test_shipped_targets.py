@@ -1,6 +1,7 @@
 """The shipped targets: what ours is, what is within its allowance, and the command that prints it."""
 
 import json
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,13 @@ def test_the_page_explains_each_that_is_outside() -> None:
     sections = page.read_text().split("## What is outside, and why")[1]
     for id in {id for id, _ in OUTSIDE}:
         assert f"**{id}" in sections
+
+
+def test_the_wheel_takes_the_targets_in() -> None:
+    root = Path(cli.__file__).parent.parent
+    build = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert build["wheel"]["force-include"]["validation"] == "accelsim/_shared/validation"
+    assert "validation" in build["sdist"]["include"] and shipped_targets() == root / "validation" / "targets.yaml"
 
 
 def test_counts_of_inserted_zeros_are_exact() -> None:
@@ -121,7 +129,7 @@ def test_the_command_prints_a_table(capsys, monkeypatch) -> None:
 
 def test_a_miss_is_exit_1_and_printed_by_how_much(capsys, monkeypatch) -> None:
     code, out, _ = run(capsys, monkeypatch, "validate", "--target", "R3")
-    assert code == 1 and "+10.7%" in out and "outside by 0.74%" in out
+    assert code == 1 and "+10.7%" in out and "outside by 0.74 points" in out
 
 
 def test_json_has_the_keys_of_the_contract(capsys, monkeypatch) -> None:
