@@ -1,8 +1,9 @@
 """When everything happens in a streaming pipeline: tokens of one image into an empty pipeline, then image after image.
 
-    token i of a unit is made at   t[i] = max(t[i - 1], arrival of what it needs) + cycles[i]
+    token i of a unit is made at   t[i] = max(t[i - 1], ready[i]) + cycles[i]
+    ready[i] = max(arrival of what it needs, arrival of what comes in beside its window - cycles of handing that out)
 
-which is  t = S + running max of (arrival - S + cycles),  S the sum of cycles so far. The latency of an image is the
+which is  t = S + running max of (ready - S + cycles),  S the sum of cycles so far. The latency of an image is the
 time of the last token to leave. With images back to back, the slowest unit sets the pace: the initiation interval is
 the most cycles that any unit takes for one image, refilling its line buffer included, and n images take
 latency + (n - 1) intervals. That holds when FIFOs are as deep as `StreamUnit.fifo_pixels`, and `fifo_depths` where ways
@@ -74,6 +75,8 @@ def _made(unit: StreamUnit, arrived: list[Tokens]) -> Tokens:
     ready = np.zeros(len(unit.cycles), np.int64)
     for times in arrived:
         ready = np.maximum(ready, times[np.minimum(unit.needs, len(times) - 1)])
+        if unit.beside is not None:
+            ready = np.maximum(ready, times[unit.needs + unit.beside] - unit.handing_out)
     return _run(ready, unit.cycles)
 
 

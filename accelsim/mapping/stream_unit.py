@@ -7,8 +7,11 @@ makes the results of one position in
 
 where `taps` of a transposed convolution are those of the phase that the position belongs to, so that its cycles are its
 multiplies by phases over pe * simd, each phase rounded up. A dense unit hands on `pe` results whenever it has them: its
-tokens are the folds of its neurons. A window waits for the whole rows that it reaches into: line buffers of finn-hlslib
-(slidingwindow.h) take in `kernel` rows before the first window and a row at a time after.
+tokens are the folds of its neurons.
+
+A window waits for the whole rows that it reaches into. Of a convolution it waits for more, as in finn-hlslib
+(slidingwindow.h): one loop hands out windows word by word and takes in a word of the next `stride` rows beside each, so
+that it stands still while that word is missing. Only the last windows of an image wait for nothing beside them.
 """
 
 from dataclasses import dataclass, replace
@@ -107,6 +110,8 @@ class StreamUnit:
 
     intake: int = 0
     """Cycles in which a line buffer takes in one pixel."""
+    beside: Tokens | None = None
+    """Pixels after those of `needs` that must have come in by when the window of a token has been handed out."""
 
     @property
     def busy_cycles(self) -> int:
@@ -114,13 +119,18 @@ class StreamUnit:
         return int(self.cycles.sum())
 
     @property
+    def handing_out(self) -> Tokens:
+        """Cycles in which the window of each token is handed out: those of its first neurons."""
+        return self.cycles // (self.matrix.neuron_folds if self.matrix else 1)
+
+    @property
     def refill_cycles(self) -> int:
         """Cycles between two images in which nothing is made: the rows of the first window come in once the last window
         of the image before has been read, behind which only the other folds of its neurons are still to work."""
         if self.absorbs or self.matrix is None or not len(self.cycles):
             return 0
-        last = int(self.cycles[-1])
-        return max(0, (int(self.needs[0]) + 1) * self.intake - (last - last // self.matrix.neuron_folds))
+        hidden = int(self.cycles[-1] - self.handing_out[-1])
+        return max(0, (int(self.needs[0]) + 1) * self.intake - hidden)
 
     @property
     def fifo_pixels(self) -> int:
@@ -202,7 +212,13 @@ def _(
     cycles = -(-neurons // pe) * np.maximum(1, -(-columns // simd))
     phases = [columns[i :: strides[0], j :: strides[1]] for i in range(strides[0]) for j in range(strides[1])]
     phases = [phase for phase in phases if phase.size]
-    unit = _windowed(node, (cycles, first, last), shape, _lines(op, problem, shape, first, last))
+    lines = _lines(op, problem, shape, first, last)
+    if lines and simd > lines.channels:
+        what = f"simd {simd} is more than the {lines.channels} input channels that its window hands out at once"
+        raise DoesNotFit(f"layer {node.name}: {what}")
+    unit = _windowed(
+        node, (cycles, first, last), shape, lines, 0 if isinstance(op, ConvTranspose2d) else prod(op.kernel)
+    )
     channels = problem.G * problem.C
     sizes = tuple(int(phase.max()) for phase in phases), tuple(phase.size for phase in phases)
     matrix = Matrix(neurons, *sizes, channels, -(-neurons // pe))
@@ -238,8 +254,13 @@ def _lines(
     return LineBuffer(reach + 1, 1, shape[2], channels)
 
 
-def _windowed(node: Node, rows: tuple[Tokens, Tokens, Tokens], shape: Shape, lines: LineBuffer | None) -> StreamUnit:
-    """Tokens of windows: each needs all rows up to its last, and frees the rows before the first of the next row."""
+def _windowed(
+    node: Node, rows: tuple[Tokens, Tokens, Tokens], shape: Shape, lines: LineBuffer | None, beside: int = 0
+) -> StreamUnit:
+    """Tokens of windows: each needs all rows up to its last, and frees the rows before the first of the next row.
+
+    beside: pixels that come in while one window is handed out, up to the rows that the next row of windows adds.
+    """
     cycles, first, last = rows
     height, width = shape[1], shape[2]
     each = cycles.reshape(-1).astype(np.int64)
@@ -248,10 +269,12 @@ def _windowed(node: Node, rows: tuple[Tokens, Tokens, Tokens], shape: Shape, lin
         return StreamUnit(node, each, order, order + 1, (height * width,))
     wide = cycles.shape[1]
     needs = np.repeat(np.maximum(0, (last + 1) * width - 1), wide)
+    coming = np.minimum(beside * np.arange(1, wide + 1, dtype=np.int64), lines.rows_per_block * width)
+    coming = np.minimum(np.tile(coming, len(last)), height * width - 1 - needs)
     freed = np.concatenate([np.minimum(first[1:], height), [height]]) * width
     done = np.repeat(np.concatenate([[0], freed[:-1]]), wide)
     done[wide - 1 :: wide] = freed
-    return StreamUnit(node, each, needs, done, (height * width,), lines=lines)
+    return StreamUnit(node, each, needs, done, (height * width,), lines=lines, beside=coming if beside else None)
 
 
 def _pool(node: Node, op: MaxPool | AveragePool, shape: Shape, output: Shape) -> StreamUnit:
