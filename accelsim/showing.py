@@ -10,6 +10,7 @@ from accelsim.hardware.architecture import EVERYTHING, Architecture, Array, Mach
 from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.quantity import Frozen, Quantity
+from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.graph import Graph
 from accelsim.ir.parameters import STATISTICS, parameter_shapes
 from accelsim.ir.text import graph_text
@@ -100,6 +101,8 @@ def machine_text(machine: Machine) -> str:
     ]
     if isinstance(machine, Architecture):
         lines += [*_diagram(machine), "", *_formats(machine), ""]
+    if isinstance(machine, StreamArchitecture):
+        lines += [*_pipeline(machine), ""]
     section = getattr(machine, machine.kind)
     return "\n".join([*lines, f"{machine.kind}:", *_fields(section, "  "), "", *_sources(machine)])
 
@@ -117,6 +120,28 @@ def _diagram(machine: Architecture) -> Iterator[str]:
         yield from _box([line], width)
         yield "  |"
     yield f"  | {_side('rows', array)}; {_side('cols', array)}"
+    yield "  v"
+    yield from _box(inside, width)
+
+
+def _pipeline(machine: StreamArchitecture) -> Iterator[str]:
+    """The link, and on the device a unit a layer, one behind the other."""
+    device, section = machine.fpga, machine.stream
+    room = [f"{int(getattr(device, name)):,} {name}" for name in ("lut", "ff", "dsp", "bram36", "uram")]
+    weights = "one memory for each PE" if section.weight_memories == "per_pe" else "one wide memory a layer"
+    link = f"host memory: {section.link.bandwidth_gb_per_s} GB/s, {section.link.energy_pj_per_bit} pJ/bit"
+    unit = "FIFO -> rows of a window -> pe x simd multipliers -> thresholds or requantizer"
+    inside = [
+        f"{device.device}: {', '.join(room)}",
+        f"layer 1:  {unit}",
+        f"layer 2:  {unit}",
+        "  ...     each layer a unit of its own, all at work at once",
+        f"weights: {weights}, all on the chip",
+    ]
+    width = max(len(link), *map(len, inside)) + 4
+    yield from _box([link], width)
+    port = f"{machine.port_bits_per_cycle:,.5g} bit/cycle"
+    yield f"  | inputs, {port}          ^ outputs, {port}"
     yield "  v"
     yield from _box(inside, width)
 

@@ -65,3 +65,11 @@ def test_paths_are_shown_by_what_the_file_says(tmp_path):
 def test_an_unknown_name_is_one_sentence():
     with pytest.raises(AccelsimError, match=r"no machine, workload or graph 'eyeris' \(did you mean 'eyeriss'\?\)"):
         show_text("eyeris")
+
+
+def test_a_pipeline_is_drawn_with_its_link_and_its_device():
+    lines = show_text("pynq_z1_stream").splitlines()
+    boxed = [line for line in lines if line.startswith(("+", "| "))]
+    assert len({len(line) for line in boxed}) == 1
+    assert any("xc7z020: 53,200 lut, 106,400 ff, 220 dsp, 140 bram36, 0 uram" in line for line in boxed)
+    assert "  | inputs, 64 bit/cycle          ^ outputs, 64 bit/cycle" in lines

@@ -144,7 +144,7 @@ def _step_cost(step: StreamStep, machine: StreamArchitecture, made: StreamSchedu
     latency_s = step.latency_cycles / machine.clock_hz
     assert made.timing is not None and step.layer is not None
     multipliers = step.layer.pe * step.layer.simd
-    bound_by_link = made.timing.bottleneck not in made.timing.made or made.timing.bottleneck not in (made.layers or {})
+    bound_by_link = made.timing.bottleneck not in (made.layers or {})
     return StepCost(
         scheduled=step,
         accesses=accesses,
@@ -179,7 +179,7 @@ def _sentences(
     assert timing is not None
     rate = machine.clock_hz / timing.interval
     lut = resources.estimates["lut"]
-    folded = f"as {given.source} gives it" if given else "found by search"
+    folded = f"of {given.source}" if given else "found by search"
     return (
         f"{machine.name}: a pipeline, folding {folded}: an image every {timing.interval:,} cycles ({rate:,.6g} "
         f"images/s in a long batch), set by {timing.bottleneck}; one image alone takes {timing.latency:,} cycles",

@@ -62,11 +62,13 @@ def balanced_folding(program: Program, machine: StreamArchitecture) -> Folds | N
     rooms = _Layers(program, machine)
     wanted = machine.stream.images_per_s.value
     intervals = [int(machine.clock_hz / wanted)] if wanted else _intervals(choices)
+    tried = []
     for interval in intervals:
         picked = _picked(choices, interval, machine)
-        if within(rooms.resources(picked), machine):
+        tried.append(rooms.resources(picked))
+        if within(tried[-1], machine):
             return {name: _fold(*fold) for name, fold in picked.items()}
-    raise DoesNotFit(_refusal(rooms.resources(_picked(choices, intervals[-1], machine)), program, machine))
+    raise DoesNotFit(_refusal(min(tried, key=lambda made: _largest_share(made, machine)), program, machine))
 
 
 def _intervals(choices: Choices) -> list[int]:
@@ -105,6 +107,10 @@ def _divisors(number: int) -> list[int]:
     return [n for n in range(1, number + 1) if number % n == 0]
 
 
+def _largest_share(made: Resources, machine: StreamArchitecture) -> float:
+    return max((made.used[name] or 0) / max(1, machine.usable(name)) for name in RESOURCES)
+
+
 def _refusal(made: Resources, program: Program, machine: StreamArchitecture) -> str:
     over = [
         f"{made.used[name]:,} {name} of {machine.usable(name):,} usable"
@@ -113,5 +119,5 @@ def _refusal(made: Resources, program: Program, machine: StreamArchitecture) -> 
     ]
     return (
         f"{machine.name}: {program.graph.name} does not fit as a streaming pipeline, which keeps all weights on the "
-        f"chip: {', '.join(over)}"
+        f"chip: at best {', '.join(over)}"
     )
