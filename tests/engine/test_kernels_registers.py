@@ -61,7 +61,7 @@ def assert_equal(op: Linear, x: Array, source: Encoding, layer: LinearLayer, ker
 
 
 @BOTH
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 1 << 32),
     case=st.sampled_from(LAYERS),

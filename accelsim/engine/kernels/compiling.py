@@ -47,6 +47,12 @@ class _PackageCache(FunctionCache):
         return found if found is not None and found.signature.args == wanted else None
 
 
+def inlined(function: Callable[P, R]) -> Callable[P, R]:
+    """A part of compiled functions that is copied into each of them, and so compiled once instead of twice."""
+    result: Callable[P, R] = numba.njit(inline="always", error_model="numpy")(function)
+    return result
+
+
 def compiled(function: Callable[P, R], variant: str = "") -> Callable[P, R]:
     """Machine code that releases the interpreter lock, kept on disk for the next process where that can be written.
 

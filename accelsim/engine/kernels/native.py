@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from llvmlite import binding
 
-from accelsim.engine.kernels.compiling import compiled
+from accelsim.engine.kernels.compiling import inlined
 from accelsim.engine.kernels.skeleton import Array, Int64s, Tile, Work
 from accelsim.engine.kernels.tiles import BYTES, SHORTS, SIGNS, TRITS, Clamp, Product, clamped_tile, plain_tile
 
@@ -59,7 +59,7 @@ def _plain(product: Product, height: int, vectors: int, name: str) -> Callable[.
             sums.ctypes.data,
         )
 
-    return compiled(multiply, f"{name} {height}")
+    return inlined(multiply)
 
 
 def _clamped(product: Product, height: int, vectors: int, clamp: Clamp, name: str) -> Callable[..., None]:
@@ -84,7 +84,7 @@ def _clamped(product: Product, height: int, vectors: int, clamp: Clamp, name: st
             sums.ctypes.data,
         )
 
-    return compiled(multiply, f"{name} {height}")
+    return inlined(multiply)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled
+from accelsim.engine.kernels.compiling import compiled, inlined
 
 BLOCK_TILES = 64
 """Tiles of one column whose input is used again by the next before it leaves the second-level cache."""
@@ -186,7 +186,7 @@ def make_filler(tile: Tile) -> Callable[..., None]:
                             part += np.int64(sums[r, lanes + c]) << DIGIT_BITS
                         totals[r, c] = part if step == 0 else totals[r, c] + part
 
-    return compiled(fill, tile.name)
+    return inlined(fill)
 
 
 def make_finisher(tile: Tile, finish_as: Finish) -> Callable[..., None]:
@@ -217,7 +217,7 @@ def make_finisher(tile: Tile, finish_as: Finish) -> Callable[..., None]:
                 total = min(max(total + zero_point, low), high)
             line[c] = total
 
-    return compiled(finish, f"{tile.name} {finish_as}")
+    return inlined(finish)
 
 
 def _store(line: Array, panel: int, cells: Cells, target: int, y: int, x: int, marks: Array, out: Array) -> int:
