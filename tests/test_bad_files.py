@@ -13,18 +13,14 @@ from accelsim.shared import shared
 SWEEP = "schema: accelsim/sweep/1\nworkload: dcgan32\nimages: 4\ngrid:\n  on: [zcu104]\n  precision: [int8]\n"
 PRECISION = "schema: accelsim/precision/1\nweights: int4\nactivations: int8\nfirst: int8\n"
 WORKLOADS = shared("workloads")
-
-
-def shipped(kind: str) -> str:
-    """The first machine of a kind."""
-    return sorted((shared("hw_configs") / kind).glob("*.yaml"))[0].read_text(encoding="utf-8")
+MACHINES = ("zcu104", "pynq_z1_stream", "isaac", "rpi4", "eyeriss")
 
 
 KINDS = {
     "workload": re.sub(r"(graphs|weights)/", rf"{WORKLOADS}/\1/", (WORKLOADS / "dcgan32.yaml").read_text()),
     "sweep": SWEEP,
     "precision": PRECISION,
-    **{kind: shipped(kind) for kind in ("fpga", "reram", "cpu", "spatial")},
+    **{name: next(shared("hw_configs").rglob(f"{name}.yaml")).read_text(encoding="utf-8") for name in MACHINES},
 }
 
 SPOILED: dict[str, tuple[Callable[[str], str | bytes], str]] = {
@@ -79,10 +75,10 @@ def test_a_wrong_suffix_and_folders(name, tmp_path, monkeypatch, capsys):
 NUMBERS = {
     "sweep": r"(?m)^images: (4)",
     "workload": r"shape: \[(100)\]",
-    "fpga": r"(?m)^  rows: (\S+)",
-    "spatial": r"(?m)^clock_mhz: (.*)",
-    "cpu": r"(?m)^clock_mhz: (.*)",
-    "reram": r"(?m)^ *tiles: (\{.*?\}|\S+)",
+    "zcu104": r"(?m)^  rows: (\S+)",
+    "eyeriss": r"(?m)^clock_mhz: (.*)",
+    "rpi4": r"(?m)^clock_mhz: (.*)",
+    "isaac": r"(?m)^ *tiles: (\{.*?\}|\S+)",
 }
 """A place of each kind where a number greater than 0 stands (0 images are none)."""
 WRONG = [".nan", "-1", "0", ".inf", "1e999", '"8"', "true", "{}", "[]", "x" * 70, "1e-400"]

@@ -134,8 +134,11 @@ class StreamUnit:
 
     @property
     def fifo_pixels(self) -> int:
-        """Pixels that a FIFO in front must hold for the rows of the first window to be there when they can come in."""
-        return int(self.needs[0]) + 1 if self.intake else LEAST_FIFO
+        """Pixels that a FIFO in front must hold while the last windows of an image are worked on: the rows of the first
+        window of the next one, and what comes in beside a row of windows."""
+        if not self.intake:
+            return LEAST_FIFO
+        return int(self.needs[0]) + 1 + (0 if self.beside is None else int(self.beside.max()))
 
 
 def stream_unit(node: Node, inputs: tuple[Shape, ...], output: Shape, fold: tuple[int, int], form: str) -> StreamUnit:

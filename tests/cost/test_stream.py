@@ -144,7 +144,7 @@ def test_memories_of_one_convolution_by_hand():
     by_kind = {memory.kind: (memory.width, memory.depth, memory.copies) for memory in layer.memories}
     assert by_kind["weights"] == (64, 8 * 36, 4)
     assert by_kind["lines"] == (16 * 8, 16 * 4, 4)  # network inputs have 8 bits
-    assert by_kind["fifo"] == (64 * 8, 3 * 16, 1)
+    assert by_kind["fifo"] == (64 * 8, 3 * 16 + 16, 1)  # three rows, and the row that comes in beside the last windows
     assert layer.unit.busy_cycles == 14 * 14 * 8 * 36
 
 

@@ -260,3 +260,33 @@ def test_outputs_leave_as_they_are_made_and_the_rest_after():
     timing = pipeline_timing(units, reads, {"x": np.array([1])}, {last: 40})
     assert timing.latency == 1 + 1 + 40
     assert timing.interval == 40 and timing.bottleneck == "output u0"
+
+
+@st.composite
+def pipelines(draw):
+    """Two or three layers with divisors of their channels as folding."""
+    shape = (draw(st.sampled_from([2, 4])), draw(st.integers(8, 12)), draw(st.integers(8, 12)))
+    ops, folds, here = [], [], shape
+    for _ in range(draw(st.integers(2, 3))):
+        channels = draw(st.sampled_from([2, 4]))
+        taps, pad = draw(st.sampled_from([(1, 0), (3, 0), (3, 1)]))
+        op = draw(st.sampled_from([conv(here[0], channels, taps, 1, pad), POOL, ReLU()]))
+        if op is POOL and min(here[1:]) < 6:
+            op = ReLU()
+        simd = draw(st.sampled_from([d for d in (1, 2, 4) if here[0] % d == 0]))
+        folds.append((draw(st.sampled_from([d for d in (1, 2, 4) if channels % d == 0])), simd))
+        ops.append(op)
+        here = result_shape(op, here)
+    return ops, shape, folds, draw(st.integers(1, 4))
+
+
+@settings(max_examples=300, deadline=None)
+@given(pipelines())
+def test_any_pipeline_keeps_the_interval_of_the_closed_form(made):
+    ops, shape, folds, pace = made
+    units, reads, last = chain(ops, shape, folds)
+    source = np.full(shape[1] * shape[2], pace, np.int64)
+    timing = pipeline_timing(units, reads, {"x": source}, {last: 1})
+    ends = simulate_tokens(units, source, 5)
+    assert (ends[4] - ends[2]) / 2 == pytest.approx(timing.interval, rel=0.05)
+    assert ends[0] == pytest.approx(timing.latency, rel=0.05, abs=2 * (len(units) + 1))

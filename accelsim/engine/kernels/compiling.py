@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numba
 from numba.core import sigutils
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,19 +23,10 @@ def _sources() -> str:
 
 
 class _PackageCache(FunctionCache):
-    """Files of their own for each variant of a function and each state of the sources; in them, by signature and CPU.
+    """By signature and CPU with its features.
 
-    Numba's own files hold all variants, numbered in the order in which they were saved: processes that compile
-    different ones at the same time give them the same number. That is left to happen to signatures, and noticed.
+    Processes that compile a function for different signatures at the same time may give both files one number.
     """
-
-    def __init__(self, function: Callable[..., Any], variant: str) -> None:
-        super().__init__(function)  # type: ignore[no-untyped-call]
-        digest = hashlib.sha256(f"{variant} {_sources()}".encode()).hexdigest()[:16]
-        locator, name = self._impl.locator, f"{self._impl.filename_base}-{digest}"
-        self._cache_file: Any = IndexDataCacheFile(  # type: ignore[no-untyped-call]
-            cache_path=self._cache_path, filename_base=name, source_stamp=locator.get_source_stamp()
-        )
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
         return signature, codegen.magic_tuple()
@@ -58,8 +49,12 @@ def compiled(function: Callable[P, R], variant: str = "") -> Callable[P, R]:
 
     Functions that differ only in the variables they close over need different names of `variant`.
     """
+    # Numba names files and symbols by the function and a count of its process. Two variants, or two states of the
+    # sources, that two processes compiled must not meet under one name in a third.
+    digest = hashlib.sha256(f"{variant} {_sources()}".encode()).hexdigest()[:16]
+    function.__qualname__ = f"{function.__qualname__}_{digest}"
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # no place for the cache: a read-only installation without a home directory
-        dispatcher._cache = _PackageCache(function, variant)
+        dispatcher._cache = _PackageCache(function)  # type: ignore[no-untyped-call]
     result: Callable[P, R] = dispatcher
     return result
