@@ -1,16 +1,14 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from accelsim.command_output import fail, print_json, progress_bars, show_report
+from accelsim.command_output import fail, print_json, progress_bars, run_commands, show_report
 from accelsim.errors import AccelsimError
 from accelsim.given_workload import given_workload
-from accelsim.usage import USAGE_ERROR, usage_error
 
 app = typer.Typer(
     add_completion=False,
@@ -363,18 +361,5 @@ def train(
 
 
 def main() -> None:
-    """Entry point: exit 0, 2 on bad input with one clear message, 1 on a failed run."""
-    try:
-        status = app(prog_name="accelsim", standalone_mode=False)
-    except AccelsimError as error:
-        fail(str(error), 2)
-    except USAGE_ERROR as error:
-        if len(sys.argv) < 2:  # the help that no command asks for
-            raise SystemExit(2) from None
-        fail(str(usage_error(error)), 2)
-    except KeyboardInterrupt:
-        fail("interrupted", 1)
-    except BrokenPipeError:
-        raise SystemExit(1) from None
-    if isinstance(status, int) and status:
-        raise SystemExit(status)
+    """Entry point."""
+    run_commands(app, "accelsim")

@@ -1,4 +1,4 @@
-"""What every command of the command line prints alike: progress, a report, one JSON document, a failure."""
+"""What every command prints alike: progress, a report, one JSON document, a failure; how it ends."""
 
 import json
 import sys
@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
+
+import typer
+
+from accelsim.errors import AccelsimError
+from accelsim.usage import USAGE_ERROR, usage_error
 
 
 @contextmanager
@@ -49,3 +54,28 @@ def fail(message: str, code: int) -> NoReturn:
     """The message on stderr, and the end with this exit code."""
     sys.stderr.write(f"{message}\n")
     raise SystemExit(code)
+
+
+def run_commands(app: typer.Typer, name: str) -> None:
+    """Run what the command line says: exit 0, 2 on bad input with one clear message, 1 on a failed run."""
+    try:
+        status = app(prog_name=name, standalone_mode=False)
+    except AccelsimError as error:
+        fail(str(error), 2)
+    except USAGE_ERROR as error:
+        if len(sys.argv) < 2:  # the help that no command asks for
+            raise SystemExit(2) from None
+        fail(str(usage_error(error)), 2)
+    except KeyboardInterrupt:
+        fail("interrupted", 1)
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+    if isinstance(status, int) and status:
+        raise SystemExit(status)
+
+
+def run_script(command: Callable[..., None], about: str | None) -> None:
+    """A script of one typed function: options from its parameters, help from `about`, errors as of every command."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command(help=about)(command)
+    run_commands(app, f"python {sys.argv[0]}")

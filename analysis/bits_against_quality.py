@@ -1,17 +1,17 @@
 """What a bit less does to the images: quality against the width of the weights.
 
-    python analysis/bits_against_quality.py RESULTS.sqlite [QUALITY] [OUT.png]
+    python analysis/bits_against_quality.py bits.sqlite --quality psnr_db --out quality.png
 
 One line for each way of spelling the precision (`intN`, `weights=intN,activations=int8`) and for each machine whose
 arithmetic gives other images; machines that give the same images wherever both have a point share a line.
 """
 
 import re
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import accelsim
+from accelsim.command_output import run_script
 from accelsim.formats.text import parse_precision
 from accelsim.plots import quality_against_bits
 
@@ -40,7 +40,7 @@ def joined(lines: dict[tuple[str, str], dict[int, float]]) -> dict[str, list[tup
     }
 
 
-def main(results: str, quality: str = "psnr_db", out: str = "bits_against_quality.png") -> None:
+def main(results: Path, quality: str = "psnr_db", out: Path = Path("bits_against_quality.png")) -> None:
     """Draw the points that have this quality figure, those left out whose precision is a file."""
     table = accelsim.load_results(results)
     lines = defaultdict(dict)
@@ -50,9 +50,9 @@ def main(results: str, quality: str = "psnr_db", out: str = "bits_against_qualit
     named = joined(lines)
     for name, points in named.items():
         print(name, *(f"{bits} bits {value:.4g}" for bits, value in points), sep="; ")
-    quality_against_bits(named, quality, Path(out))
+    quality_against_bits(named, quality, out)
     print(f"wrote {out}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

@@ -1,18 +1,18 @@
 """What converters and cells of crossbars do to the images, and what the converters cost.
 
-    python analysis/crossbar_effects.py [WORKLOAD] [MACHINE] [IMAGES] [OUT.png] [ENCODING]
+    python analysis/crossbar_effects.py --workload dcgan32 --machine isaac --images 64 --out crossbar_effects.png
 
 Prints a Markdown table: a row for each resolution of the ADCs, PSNR against float32 for each variation of the cells.
-Draws a grid: a row for each resolution, from left to right three images for each variation. ENCODING is `offset`,
+Draws a grid: a row for each resolution, from left to right three images for each variation. The encoding is `offset`,
 `differential`, or `as_given`.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
 import accelsim
+from accelsim.command_output import run_script
 from accelsim.hardware.load import parse_architecture
 from accelsim.quality.picture import save_gallery
 from accelsim.study.variant import changed, machine_data
@@ -25,8 +25,8 @@ SHOWN = 3
 def main(
     workload: str = "dcgan32",
     machine: str = "isaac",
-    images: str = "64",
-    out: str = "crossbar_effects.png",
+    images: int = 64,
+    out: Path = Path("crossbar_effects.png"),
     encoding: str = "as_given",
 ) -> None:
     """Simulate every point; rows appear as they are done."""
@@ -42,7 +42,7 @@ def main(
         for sigma in SIGMAS:
             changes = [("reram.adc.bits", bits), ("reram.cell.sigma_relative", sigma)]
             on = parse_architecture(changed(given, changes), f"{machine} with {bits}-bit ADCs, cells {sigma:g}")
-            reports.append(accelsim.simulate(workload, on=on, images=int(images)))
+            reports.append(accelsim.simulate(workload, on=on, images=images))
         cold, steady = reports[0].totals["energy_j"], reports[0].per_image_steady["energy_j"]
         joule = cold, steady, reports[0].energy_by_component_j["adc"]
         figures = *(1e6 * energy for energy in joule), *(report.quality["psnr_db"] for report in reports)
@@ -51,9 +51,9 @@ def main(
         rows[f"{bits}-bit ADCs; cells {', '.join(f'{s:.0%}' for s in SIGMAS)}"] = np.concatenate(
             [report.images[:SHOWN] for report in reports]
         )
-    save_gallery(rows, Path(out), columns=SHOWN * len(SIGMAS))
+    save_gallery(rows, out, columns=SHOWN * len(SIGMAS))
     print(f"wrote {out}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)

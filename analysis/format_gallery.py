@@ -1,14 +1,14 @@
 """Every number format on one generator: a table and a sheet of the same latents, format by format.
 
-    python analysis/format_gallery.py [WORKLOAD] [MACHINE] [IMAGES] [OUT.png]
+    python analysis/format_gallery.py --workload dcgan32 --machine zcu104 --images 1000 --out formats.png
 
 The table is Markdown: PSNR against float32, Fréchet distance, bytes of the weights, energy of one cold image.
 """
 
-import sys
 from pathlib import Path
 
 import accelsim
+from accelsim.command_output import run_script
 from accelsim.quality.picture import save_gallery
 
 FORMATS = """
@@ -26,20 +26,22 @@ def figure(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def main(workload: str = "dcgan32", machine: str = "zcu104", images: str = "1000", out: str = "formats.png") -> None:
+def main(
+    workload: str = "dcgan32", machine: str = "zcu104", images: int = 1000, out: Path = Path("formats.png")
+) -> None:
     """Simulate the workload in every format; rows appear as they are done."""
     print("| precision | PSNR, dB | Fréchet distance | weight bytes | energy, µJ |\n|---|--:|--:|--:|--:|", flush=True)
     rows = {}
     for precision in FORMATS.split():
-        report = accelsim.simulate(workload, on=machine, precision=precision, images=int(images))
+        report = accelsim.simulate(workload, on=machine, precision=precision, images=images)
         distance = next((v for k, v in report.quality.items() if k.startswith("fid")), None)
         energy = report.totals["energy_j"]
         cells = figure(report.quality["psnr_db"], ".2f"), figure(distance, ".2f")
         costs = f"{report.totals['weight_bytes']:,}", figure(energy and energy * 1e6, ".1f")
         print(f"| `{precision}` | {' | '.join((*cells, *costs))} |", flush=True)
         rows[precision] = report.images
-    save_gallery(rows, Path(out))
+    save_gallery(rows, out)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_script(main, __doc__)
