@@ -33,7 +33,8 @@ def _rows(meanings: dict[str, str]) -> list[Row]:
 
 
 def _machine(name: str) -> str:
-    return load_architecture(name).summary
+    machine = load_architecture(name)
+    return "; ".join(filter(None, (machine.summary, machine.judged)))
 
 
 def _workload(path: Path) -> str:

@@ -96,7 +96,8 @@ def machine_text(machine: Machine) -> str:
     node = machine.technology
     lines = [
         f"{machine.name}: {machine.kind}, {machine.clock_mhz} MHz, {node.node_nm} nm, {node.vdd_v} V",
-        f"transposed convolution: {machine.transposed_conv}; static power: {machine.static_power_w} W",
+        f"transposed convolution: {machine.transposed_conv}; static power: {machine.static_power_w} W"
+        + (f"; {machine.judged}" if machine.judged else ""),
         "",
     ]
     if isinstance(machine, Architecture):

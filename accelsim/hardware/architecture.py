@@ -39,6 +39,15 @@ def _plain_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(_plain_name)]
 
 
+def _ids(text: str) -> str:
+    if text != "no" and not all(entry.strip().isalnum() for entry in text.split(",")):
+        raise PydanticCustomError("expected", "no, or the targets that judge the machine, as in: C1, C2")
+    return text
+
+
+Validated = Annotated[str, AfterValidator(_ids)]
+
+
 class Memory(Frozen):
     """One memory. Its size is given in exactly one way; energies are per bit moved through its port.
 
@@ -170,7 +179,10 @@ class Technology(Frozen):
 
 
 class Machine(Frozen):
-    """What all kinds of machine share; each kind is a subclass with its own typed section."""
+    """What all kinds of machine share; each kind is a subclass with its own typed section.
+
+    validated: `no`, or the targets of `accelsim validate` that judge the machine (`C1, C2`); it changes no figure.
+    """
 
     schema_: Literal["accelsim/hardware/1"] = Field(alias="schema")
     name: Name
@@ -180,6 +192,7 @@ class Machine(Frozen):
     technology: Technology
     transposed_conv: TransposedConv
     static_power_w: Quantity
+    validated: Validated | None = None
 
     @property
     def clock_hz(self) -> float:
@@ -191,14 +204,24 @@ class Machine(Frozen):
         """The machine in a few words, for `accelsim list hardware`."""
         return f"{self.kind} at {self.clock_mhz} MHz"
 
+    @property
+    def judged(self) -> str:
+        """By which measurements of the machine this file is judged; empty where it does not say."""
+        if self.validated is None:
+            return ""
+        return "not validated" if self.validated == "no" else f"validated by {self.validated}"
+
     def content_hash(self) -> str:
         """SHA-256 of what the file says: the same for another spelling, order or comment, another for any change."""
-        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+        data = self.model_dump(mode="json", by_alias=True, exclude={"validated"})
+        canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def assumptions(self) -> tuple[str, ...]:
-        """One sentence for each constant that is recalled or an estimate, for the report."""
-        return tuple(
+        """One sentence for each constant that is recalled or an estimate, for the report; before them whether nothing
+        measured on the machine has judged it."""
+        unjudged = f"{self.name}: not validated: nothing measured on this machine was compared with what is computed"
+        return ((unjudged,) if self.validated == "no" else ()) + tuple(
             f"{self.name}: {path} = {number} is {'an estimate' if number.status == 'estimate' else 'recalled'}"
             + (f": {number.source}" if number.source else "")
             for path, number in _numbers(self)

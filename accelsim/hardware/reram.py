@@ -261,7 +261,7 @@ class ReramArchitecture(Machine):
 
     def content_hash(self) -> str:
         """As of any machine; what acts on values alone counts only where it is not at its default."""
-        data = self.model_dump(mode="json", by_alias=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude={"validated"})
         for section, model in (("cell", Cell), ("adc", Adc)):
             given = data["reram"][section]
             for key in VALUES_ALONE & given.keys():
