@@ -10,16 +10,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from accelsim.engine.bounds import accumulator_is_proven
-from accelsim.engine.crossbar_cells import (
-    FRACTION,
-    NOISE,
-    RowGroup,
-    Stored,
-    random_for,
-    row_groups,
-    stored_levels,
-)
-from accelsim.engine.crossbar_matrices import Part, matrix, padded, parts, placed, vectors
+from accelsim.engine.crossbar_cells import FRACTION, NOISE, RowGroup, random_for
+from accelsim.engine.crossbar_inputs import Driven, driven
+from accelsim.engine.crossbar_matrices import padded, placed, vectors
+from accelsim.engine.crossbar_programming import Programmed, programmed
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -31,8 +25,6 @@ from accelsim.engine.linear_kernel import (
     integers_of,
 )
 from accelsim.formats.accumulator import held
-from accelsim.formats.binary import Binary
-from accelsim.formats.number_format import FloatingFormat
 from accelsim.formats.quantize import along
 from accelsim.ir.crossbar_target import CrossbarTarget
 from accelsim.ir.ops import Linear
@@ -43,46 +35,6 @@ BLOCK = 1 << 20
 """Currents that are held at a time."""
 ELEMENTS = 1 << 25
 """Elements of input vectors that are held at a time, more only where one image needs more."""
-
-
-@dataclass(frozen=True)
-class Driven:
-    """Inputs as they are driven: digits of `bits` bits each cycle; input = sum(significance * digit) + rest."""
-
-    bits: int
-    significance: Integers
-    rest: int
-    is_binary: bool
-
-    def digits(self, codes: Array) -> Array:
-        """`[positions, cycles, rows]` of codes `[positions, rows]`; the zero of a masked binary input is not driven."""
-        if self.is_binary:
-            return np.asarray((codes == 1)[:, None])
-        shifts = self.bits * np.arange(len(self.significance))
-        return np.asarray(((codes.astype(np.int64) - self.rest)[:, None] >> shifts[:, None]) & ((1 << self.bits) - 1))
-
-
-def driven(source: Encoding, dac_bits: int) -> Driven:
-    """Two's complement with a negative last cycle; more bits a cycle have no sign, so 2**(bits - 1) is added first."""
-    format, _ = affine_of(source)
-    if isinstance(format, Binary):
-        return Driven(1, np.array([2]), -1, True)
-    cycles = -(-format.bits // dac_bits)
-    significance = np.int64(1) << dac_bits * np.arange(cycles)
-    if dac_bits == 1:
-        significance[-1] *= -1
-        return Driven(1, significance, 0, False)
-    return Driven(dac_bits, significance, -(1 << (format.bits - 1)), False)
-
-
-@dataclass(frozen=True)
-class Programmed:
-    """One matrix of a layer in its cells."""
-
-    part: Part
-    factors: Integers
-    stored: Stored
-    groups: list[RowGroup]
 
 
 @dataclass(frozen=True)
@@ -115,10 +67,10 @@ class CrossbarKernel:
 
         shape = (len(x), *result_shape(op, x.shape[1:]))
         images = padded(op, x, affine_of(source)[1].zero_point)
-        programmed = self._cells(op, x.shape[1:], shape[1:], source, layer, crossbar)
+        cells = self._cells(op, x.shape[1:], layer, crossbar)
         made, clipped = [], 0
         with threadpool_limits(self.threads, user_api="blas"):
-            for number, one in enumerate(programmed):
+            for number, one in enumerate(cells):
                 read, more = self._read(op, images, number, one, source, crossbar)
                 made.append((one.part, read))
                 clipped += more
@@ -154,19 +106,11 @@ class CrossbarKernel:
         return layer.accumulator.overflow == "wrap" or accumulator_is_proven(op, layer, source)
 
     def _cells(
-        self,
-        op: Linear,
-        sample: tuple[int, ...],
-        result: tuple[int, ...],
-        source: Encoding,
-        layer: LinearLayer,
-        crossbar: CrossbarTarget,
+        self, op: Linear, sample: tuple[int, ...], layer: LinearLayer, crossbar: CrossbarTarget
     ) -> list[Programmed]:
         key = id(layer), op, sample
         if key not in self._programmed:  # the layer is kept too: its id stays its own as long as it lives
-            found = list(parts(op, sample, result, crossbar.form))
-            made = [_programmed(op, part, layer, crossbar, number) for number, part in enumerate(found)]
-            self._programmed[key] = layer, made
+            self._programmed[key] = layer, list(programmed(op, sample, layer, crossbar))
         return self._programmed[key][1]
 
     def _read(
@@ -185,14 +129,6 @@ class CrossbarKernel:
                 seeds = [(NOISE, number, place, self.first_image + first + i) for i in range(len(images))]
                 clipped += _converted(some[:, group.first : group.last], group, one, inputs, crossbar, seeds, sums)
         return total, clipped
-
-
-def _programmed(op: Linear, part: Part, layer: LinearLayer, crossbar: CrossbarTarget, number: int) -> Programmed:
-    integers, form = integers_of(layer), crossbar.form
-    assert not isinstance(layer.weights, FloatingFormat)
-    codes, factors = matrix(op, part, integers.codes, form), matrix(op, part, integers.factors, form)
-    stored = stored_levels(layer.weights, codes, factors, crossbar)
-    return Programmed(part, factors, stored, row_groups(stored, crossbar, number))
 
 
 def _by_hand(codes: Array, one: Programmed, inputs: Driven, zero_point: int) -> Integers:

@@ -204,6 +204,22 @@ class Reram(Frozen):
         return self.offchip.bandwidth_gb_per_s.value * 8e9 * self.cycle_s
 
     @property
+    def level_siemens(self) -> float:
+        """Conductance from one level of a cell to the next: (1 / R_on - 1 / R_off) / (levels - 1), with access."""
+        on, off = self._conductances
+        return (on - off) / ((1 << self.cell_bits) - 1)
+
+    @property
+    def off_levels(self) -> float:
+        """Conductance of a cell at level 0, in levels."""
+        return self._conductances[1] / self.level_siemens
+
+    @property
+    def _conductances(self) -> tuple[float, float]:
+        access = 0.0 if self.cell.access_ohm is None else self.cell.access_ohm.value
+        return 1 / (self.cell.r_on_ohm.value + access), 1 / (self.cell.r_off_ohm.value + access)
+
+    @property
     def adc_energy_j(self) -> Quantity:
         """Energy of one conversion at the resolution of this machine, J."""
         return self.adc.energy_pj[str(int(self.adc.bits))] * PICO

@@ -77,3 +77,28 @@ class CrossbarTarget:
     def is_exact(self) -> bool:
         """Whether sums are the exact integers: ideal cells, and ADCs that tell all sums of a column apart."""
         return self.cells.are_ideal and self.adc_step == 1 and self.largest_sum < 1 << self.adc_bits
+
+
+@dataclass(frozen=True)
+class CellActivity:
+    """What was driven into the crossbars of one layer; exact counts, all over cycles, positions and images.
+
+    rows: digits driven, once for each crossbar along a row. cells: cells that these rows and used columns select.
+    driven_rows, driven_cells: the same, each times the square of its digit. driven_conductance: driven_cells, each
+    times the conductance of the cell above its off state, in 2**-12 level.
+    """
+
+    rows: int = 0
+    cells: int = 0
+    driven_rows: int = 0
+    driven_cells: int = 0
+    driven_conductance: int = 0
+
+    def __add__(self, other: "CellActivity") -> "CellActivity":
+        return CellActivity(
+            self.rows + other.rows,
+            self.cells + other.cells,
+            self.driven_rows + other.driven_rows,
+            self.driven_cells + other.driven_cells,
+            self.driven_conductance + other.driven_conductance,
+        )

@@ -59,18 +59,15 @@ def crossbar_target(layer: str, chip: Reram, form: TransposedConv) -> CrossbarTa
 
 
 def cell_effects(chip: Reram) -> CellEffects:
-    """The cells with conductances in levels: (1 / R_on - 1 / R_off) / (levels - 1), each R behind its transistor."""
+    """The cells with conductances in levels."""
     cell = chip.cell
-    access = 0.0 if cell.access_ohm is None else cell.access_ohm.value
-    on, off = (1 / (r.value + access) for r in (cell.r_on_ohm, cell.r_off_ohm))
-    level = (on - off) / ((1 << chip.cell_bits) - 1)
     return CellEffects(
         sigma_relative=cell.sigma_relative,
         variation=cell.variation,
         stuck_on=cell.stuck_on,
         stuck_off=cell.stuck_off,
         read_noise_levels=cell.read_noise_levels,
-        off_level=off / level if cell.off_current else 0.0,
-        wire_levels=cell.wire_ohm * level,
+        off_level=chip.off_levels if cell.off_current else 0.0,
+        wire_levels=cell.wire_ohm * chip.level_siemens,
         seed=cell.seed,
     )
