@@ -73,6 +73,7 @@ def stream_cost(program: Program, machine: StreamArchitecture, batch: int) -> Co
         replace(
             step,
             bram18=rooms[step.task.node.name].bram18,
+            weight_bram18=rooms[step.task.node.name].weight_bram18,
             uram=rooms[step.task.node.name].uram,
             luts=rooms[step.task.node.name].luts,
         )

@@ -18,6 +18,7 @@ class LayerRoom:
 
     parts: tuple[Part, ...]
     bram18: int
+    weight_bram18: int
     uram: int
     dsps: int
 
@@ -31,7 +32,8 @@ def layer_room(layer: StreamLayer, machine: StreamArchitecture) -> LayerRoom:
     """What one unit takes with its memories."""
     blocks = [memory_blocks(memory, int(machine.fpga.uram), int(machine.fpga.bram36)) for memory in layer.memories]
     halves, wide = sum(b[0] for b in blocks), sum(b[1] for b in blocks)
-    return LayerRoom(layer_parts(layer), halves, wide, layer_dsps(layer))
+    weights = sum(b[0] for memory, b in zip(layer.memories, blocks, strict=True) if memory.kind == "weights")
+    return LayerRoom(layer_parts(layer), halves, weights, wide, layer_dsps(layer))
 
 
 def stream_resources(

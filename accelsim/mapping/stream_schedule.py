@@ -40,6 +40,7 @@ class StreamStep(ScheduledStep):
     last_cycle: int = 0
     images: int = 1
     bram18: int = 0
+    weight_bram18: int = 0
     uram: int = 0
     luts: int = 0
 
@@ -70,6 +71,7 @@ class StreamStep(ScheduledStep):
             "fifo_words": sum(m.depth for m in layer.memories if m.kind == "fifo") if layer else 0,
             "dsps": layer.dsps if layer else 0,
             "bram18": self.bram18,
+            "weight_bram18": self.weight_bram18,
             "uram_blocks": self.uram,
             "luts": self.luts,
         }
