@@ -1,5 +1,6 @@
 """Validate any file that accelsim reads, by what the file says it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, LocatedErrors, Problem, did_you_mean
@@ -8,9 +9,17 @@ from accelsim.frontend.workload import read_workload
 from accelsim.hardware.load import load_architecture
 from accelsim.ir.store import load_graph
 from accelsim.study.sweep_file import read_sweep
+from accelsim.validation.targets_file import read_targets
 from accelsim.yaml_file import read_yaml
 
-SCHEMAS = ("accelsim/hardware/1", "accelsim/workload/1", "accelsim/sweep/1", "accelsim/precision/1")
+KINDS: dict[str, Callable[[Path], str]] = {
+    "accelsim/hardware/1": lambda path: f"the machine {load_architecture(str(path)).name}",
+    "accelsim/workload/1": lambda path: f"the workload {read_workload(path).name}",
+    "accelsim/sweep/1": lambda path: f"a sweep of {len(read_sweep(path).points):,} points",
+    "accelsim/precision/1": lambda path: f"the precision {load_precision(path)}",
+    "accelsim/targets/1": lambda path: f"{len(read_targets(path).targets)} published results to compare with",
+}
+"""By schema: reads the file, whatever its mistakes raise, and says what it is."""
 
 
 def check_file(path: Path) -> str:
@@ -26,14 +35,8 @@ def check_file(path: Path) -> str:
     if path.suffix not in (".yaml", ".yml"):
         raise AccelsimError(f"{path}: expected a YAML file or a stored graph (.json)")
     schema = read_yaml(path).data.get("schema")
-    if schema == SCHEMAS[0]:
-        return f"the machine {load_architecture(str(path)).name}"
-    if schema == SCHEMAS[1]:
-        return f"the workload {read_workload(path).name}"
-    if schema == SCHEMAS[2]:
-        return f"a sweep of {len(read_sweep(path).points):,} points"
-    if schema == SCHEMAS[3]:
-        return f"the precision {load_precision(path)}"
-    near = did_you_mean(schema, SCHEMAS) if isinstance(schema, str) else ""
+    if isinstance(schema, str) and schema in KINDS:
+        return KINDS[schema](path)
+    near = did_you_mean(schema, KINDS) if isinstance(schema, str) else ""
     found = "missing" if schema is None else f"{schema!r}"
-    raise LocatedErrors([Problem(str(path), 1, "schema", f"{found}; expected {' or '.join(SCHEMAS)}{near}")])
+    raise LocatedErrors([Problem(str(path), 1, "schema", f"{found}; expected {' or '.join(KINDS)}{near}")])

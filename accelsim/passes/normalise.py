@@ -14,7 +14,7 @@ PASSES = {
     "fold-batchnorm": "batch norms join the multiplying layer beside them where that is exact",
     "fuse-activation": "activations ride on the operator before them",
     "formats": "every value and layer gets its number format",
-    "calibrate": "ranges of values over 512 inputs fix their scales",
+    "calibrate": "ranges of values over calibration inputs fix their scales",
     "quantize": "weights become integer codes, biases and requantization constants",
     "target": "what the machine does to values: accumulator width and overflow",
 }

@@ -11,6 +11,7 @@ from accelsim.frontend.workload import Workload, load_workload
 from accelsim.hardware.load import parse_architecture
 from accelsim.ir.program import Program
 from accelsim.report import Figures, Report
+from accelsim.study.space import Point
 from accelsim.study.work import Job, Task
 
 Status = Literal["done", "failed", "not_applicable"]
@@ -37,11 +38,14 @@ class _Runs:
     source: Workload
     made: list[tuple[Program, Mapping[str, float | None]]] = field(default_factory=list)
 
-    def quality(self, program: Program, images: int, seed: int) -> Mapping[str, float | None]:
-        """Figures of this program, run unless an equal one was."""
+    def quality(self, program: Program, point: Point) -> Mapping[str, float | None]:
+        """Figures of this program on the inputs of a point, run unless an equal one was."""
         known = next((figures for other, figures in self.made if other == program), None)
         if known is None:
-            known = run_images(self.source, program, images, seed).quality
+            run = run_images(
+                self.source, program, point.images, point.seed, calibration_images=point.calibration_images
+            )
+            known = run.quality
             self.made.append((program, known))
         return known
 
@@ -84,7 +88,7 @@ def _figures(job: Job, runs: _Runs) -> tuple[Figures, str | None]:
     )
     figures = _flat(report)
     if point.images:
-        figures |= runs.quality(program_for(runs.source, machine, job.precision), point.images, point.seed)
+        figures |= runs.quality(program_for(runs.source, machine, job.precision), point)
     return figures, report.assumptions[0] if report.totals["energy_j"] is None else None
 
 

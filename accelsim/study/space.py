@@ -26,6 +26,7 @@ class Point:
     precision: str = "int8"
     images: int = 0
     seed: int = 0
+    calibration_images: int = 512
     batch: int = 1
     deadline_ms: float | None = None
     residency: bool = True

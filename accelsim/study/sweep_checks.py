@@ -14,6 +14,8 @@ from accelsim.study.variant import lacking, machine_data
 from accelsim.yaml_file import Loc, Mistake, Plain, found, show
 
 _SECTIONS = ("grid", "zip", "random")
+COUNTS = ("batch", "calibration_images")
+"""Settings that are whole numbers of at least 1."""
 
 
 def located(folder: Path, name: str) -> str:
@@ -148,7 +150,7 @@ def _wrong(entry: _Given, folder: Path) -> str | None:
             right = entry.value is None or (number and 0 <= float(str(entry.value)) < math.inf)
             return None if right else f"should be a number of at least 0, {found(entry.value)}"
         case _:
-            least = 1 if entry.key == "batch" else 0
+            least = 1 if entry.key in COUNTS else 0
             right = isinstance(entry.value, int) and not isinstance(entry.value, bool) and entry.value >= least
             return None if right else f"should be a whole number of at least {least}, {found(entry.value)}"
 
@@ -157,11 +159,11 @@ def _wrong_range(entry: _Given) -> str | None:
     if entry.key in ("workload", "on", "precision", "residency"):
         return "should be a list of choices, not a range"
     whole = isinstance(entry.value, dict) and entry.value.get("integer") is True
-    if entry.key in ("images", "seed", "batch") and not whole:
+    if entry.key in ("images", "seed", *COUNTS) and not whole:
         return "is a whole number: add integer: true"
     low = entry.value.get("low") if isinstance(entry.value, dict) else None
-    if isinstance(low, int | float) and low < (entry.key == "batch"):
-        return f"low should be at least {int(entry.key == 'batch')}, not {show(low)}"
+    if isinstance(low, int | float) and low < (entry.key in COUNTS):
+        return f"low should be at least {int(entry.key in COUNTS)}, not {show(low)}"
     return None
 
 

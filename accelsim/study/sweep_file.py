@@ -87,6 +87,7 @@ class SweepFile(_Frozen):
     precision: Any = None
     images: Any = None
     seed: Any = None
+    calibration_images: Any = None
     batch: Any = None
     deadline_ms: Any = None
     residency: Any = None

@@ -90,7 +90,8 @@ def tasks_of(jobs: list[Job]) -> list[Task]:
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
         point = job.point
-        shared = (job.workload, repr(job.precision), point.images, point.seed) if point.images else (job.workload,)
+        inputs = (point.images, point.seed, point.calibration_images)
+        shared = (job.workload, repr(job.precision), *inputs) if point.images else (job.workload,)
         groups.setdefault(shared, []).append(job)
     tasks = []
     for shared, group in groups.items():
@@ -128,6 +129,7 @@ def _simulation(point: Point, sources: _Sources) -> dict[str, Any]:
         "weights": sources.weights_hash(point.workload),
         "images": point.images,
         "seed": point.seed,
+        "calibration_images": point.calibration_images,
         "draws": dict(workload.draws),
         "output_range": list(workload.output_range),
         "metrics": list(workload.metrics),

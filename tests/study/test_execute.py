@@ -24,9 +24,9 @@ def same(one, other) -> None:
 
 def test_a_row_says_what_the_report_says(write, folder):
     table = accelsim.sweep(write("on: zcu104\nimages: 3\nseed: 7\nbatch: 2\ngrid: {precision: [int8, int4]}\n"))
-    assert list(table.columns[:11]) == [
-        "workload", "on", "precision", "images", "seed", "batch", "deadline_ms", "residency", "status", "error",
-        "seconds",
+    assert list(table.columns[:12]) == [
+        "workload", "on", "precision", "images", "seed", "calibration_images", "batch", "deadline_ms", "residency",
+        "status", "error", "seconds",
     ]  # fmt: skip
     for (_, row), precision in zip(table.iterrows(), ("int8", "int4"), strict=True):
         report = accelsim.simulate(
@@ -44,7 +44,9 @@ def test_a_row_says_what_the_report_says(write, folder):
 def test_machines_share_a_run(write, monkeypatch):
     runs = []
     real = worker.run_images
-    monkeypatch.setattr(worker, "run_images", lambda *given: runs.append(given[1].precision) or real(*given))
+    monkeypatch.setattr(
+        worker, "run_images", lambda *given, **named: runs.append(given[1].precision) or real(*given, **named)
+    )
     text = "images: 3\ngrid: {precision: [int8, int4], on: [zcu104, renamed.yaml], machine.clock_mhz: [100, 200]}\n"
     table = accelsim.sweep(write(text), workers=1)
     assert len(table) == 8 and set(table["status"]) == {"done"}
@@ -204,3 +206,10 @@ def test_a_worker_that_dies_is_one_sentence(write, tmp_path):
     assert process.returncode == 1
     assert said.startswith(f"a worker process died; {stored(out)} of 480 points are stored in {out}\nhint: ")
     wait_until_gone(process.pid)
+
+
+def test_calibration_on_fewer_images_is_a_setting(write):
+    text = "on: zcu104\nimages: 3\ngrid: {calibration_images: [1, 64, 512]}\n"
+    table = accelsim.sweep(write(text), workers=1)
+    assert table["calibration_images"].tolist() == [1, 64, 512] and set(table["status"]) == {"done"}
+    assert table["psnr_db"].nunique() > 1

@@ -36,7 +36,8 @@ def test_settings_name_every_choice_in_one_order():
     point = Space(CONSTANTS, {"machine.b": [[1, 2]], "machine.a": [3], "precision": ["int4"]}, {}).points()[0]
     assert point == Point("w", "m", "int4", changes=(("a", 3), ("b", [1, 2])))
     assert list(point.settings()) == [
-        "workload", "on", "precision", "images", "seed", "batch", "deadline_ms", "residency", "machine.a", "machine.b",
+        "workload", "on", "precision", "images", "seed", "calibration_images", "batch", "deadline_ms", "residency",
+        "machine.a", "machine.b",
     ]  # fmt: skip
     assert point.settings()["machine.b"] == "[1, 2]"
 
