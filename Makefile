@@ -1,5 +1,5 @@
 # make demo: simulate the shipped generator on the shipped FPGA.  make test: run the tests.  make lint: style and types.
-# make bench: measure the kernels, into docs/benchmarks.md.
+# make bench: measure kernels and whole generators, into docs/benchmarks.md.
 # Everything lives in .venv; TORCH_INDEX=URL installs torch from another index (a CPU build, say).
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -16,6 +16,8 @@ test: .venv/.tested
 
 bench: .venv/.installed
 	.venv/bin/python benchmarks/kernels.py
+	.venv/bin/python benchmarks/generator.py
+	.venv/bin/python benchmarks/first_call.py
 
 lint: .venv/.linted
 	.venv/bin/ruff check .

@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import numba
 from numba.core import sigutils
 from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +33,14 @@ class _PackageCache(FunctionCache):
         return signature, codegen.magic_tuple()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """What was compiled for this signature, or None."""
-        found: Any = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        """What was compiled for this signature, or None.
+
+        Numba's own would first import all that it can compile, which takes longer than everything else here. Machine
+        code of loops over arrays only needs the runtime that allocates them; compiling imports the rest when it must.
+        """
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            found: Any = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         wanted = sigutils.normalize_signature(sig)[0]  # type: ignore[no-untyped-call]
         return found if found is not None and found.signature.args == wanted else None
 

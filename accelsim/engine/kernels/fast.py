@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.engine.bounds import proven_channels
 from accelsim.engine.integer_ops import sloped
 from accelsim.engine.kernels import native
 from accelsim.engine.kernels.inputs import stored
@@ -52,8 +51,9 @@ class FastKernel:
         """See `LinearKernel`. x holds int8 or int16 codes."""
         accumulator = layer.accumulator
         assert accumulator is not None
-        if overflows is None or accumulator.overflow != "wrap" or proven_channels(op, layer, source).all():
+        if not self._is_counted_apart(op, x, source, layer, overflows):
             return self._run(op, x, source, layer, None, np.int64, overflows)
+        assert overflows is not None
         exact = self._run(op, x, source, layer, None, np.int64, None, exact=True)
         sums = wrap(exact, accumulator)
         overflows.outputs += int(np.count_nonzero(sums != exact))
@@ -70,10 +70,10 @@ class FastKernel:
         overflows: Overflows | None = None,
     ) -> Array:
         """See `LinearKernel`. x holds int8 or int16 codes; the result has the dtype of the output format."""
-        constants, accumulator = integers_of(layer).requantization, layer.accumulator
+        constants = integers_of(layer).requantization
         format, scaling = affine_of(out)
-        assert constants is not None and accumulator is not None
-        counted = overflows is not None and accumulator.overflow == "wrap"
+        assert constants is not None
+        counted = self._is_counted_apart(op, x, source, layer, overflows)
         if counted or constants.mode != "single" or not _is_fused(format):
             sums = self.sums(op, x, source, layer, overflows)
             return codes_of_sums(op, sums, layer, out, relu).astype(format.dtype, copy=False)
@@ -93,10 +93,9 @@ class FastKernel:
         overflows: Overflows | None = None,
     ) -> Array:
         """What `integer_ops.sloped` makes of `sums`, as codes of `dtype`; in one pass where that is exact."""
-        accumulator, landing = layer.accumulator, slopes.landing
-        assert accumulator is not None
+        landing = slopes.landing
         fused = landing.rounding == "rnd" and landing.overflow in ("sat", "sat_sym") and not landing.sign
-        if fused and not (overflows is not None and accumulator.overflow == "wrap"):
+        if fused and not self._is_counted_apart(op, x, source, layer, overflows):
             ready = self._prepared(op, x, source, layer, exact=False)
             if not any(job.method.wide for job in ready.jobs):
                 channels = ready.shape.out[0]
@@ -107,6 +106,15 @@ class FastKernel:
                 rescaling = Rescaling(above, below, landing.zero_point, landing.low, landing.high)
                 return self._run(op, x, source, layer, rescaling, dtype, overflows)
         return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
+
+    def _is_counted_apart(
+        self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None
+    ) -> bool:
+        """Whether overflows are to be counted that only exact sums show: of a register that wraps, and may."""
+        assert layer.accumulator is not None
+        if overflows is None or layer.accumulator.overflow != "wrap":
+            return False
+        return not self._prepared(op, x, source, layer, exact=False).is_proven
 
     def _raised(self, key: int, kept: object, make: Callable[[], Requantization]) -> Requantization:
         """Constants as the compiled loops take them, made once for each object `kept`, which keeps its id."""

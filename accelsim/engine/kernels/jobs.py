@@ -34,12 +34,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Ready:
-    """A layer for inputs of one shape and encoding. signs: used instead where no input is 0. spare: of the register."""
+    """A layer for inputs of one shape and encoding.
+
+    signs: used instead where no input is 0. spare: of the register. is_proven: that it cannot overflow.
+    """
 
     shape: Geometry
     jobs: tuple[Job, ...]
     signs: Job | None
     spare: int
+    is_proven: bool
 
 
 def make_ready(op: Linear, sample: Shape, source: Encoding, layer: LinearLayer, exact: bool, is_native: bool) -> Ready:
@@ -52,14 +56,14 @@ def make_ready(op: Linear, sample: Shape, source: Encoding, layer: LinearLayer, 
     spare = 0 if exact else 64 - accumulator.bits
     if accumulator.overflow == "wrap" or exact or proven.all():
         job = _plain_job(op, shape, source, layer, plain)
-        return Ready(shape, (job,), _signs_job(op, shape, source, layer, plain), spare)
+        return Ready(shape, (job,), _signs_job(op, shape, source, layer, plain), spare, bool(proven.all()))
     saturating = saturating_method(op, layer, source, is_native)
     shape = geometry(op, sample, saturating.channels * 2)
     parts = [_saturating_job(op, shape, source, layer, saturating)]
     if plain.channels == saturating.channels and plain.digits == 1 and not plain.wide and proven.any():
         other = _plain_job(op, shape, source, layer, plain)
         parts = [_where(parts[0], proven, False), _where(other, proven, True)]
-    return Ready(shape, tuple(parts), None, spare)
+    return Ready(shape, tuple(parts), None, spare, is_proven=False)
 
 
 def _by_lane(values: Array, channels: Int64s, otherwise: int) -> Int64s:
