@@ -1,20 +1,22 @@
 """What the cost of an array machine needs beside memories and MACs, by kind: energies, resources, assumptions.
 
-spatial: the network between the shared memories and the PEs. cpu: unpacking and packing of codes.
+spatial: the network between the shared memories and the PEs. cpu: unpacking and packing of codes, and what results cost
+beside their multiplications.
 """
 
 from functools import singledispatch
 
 from accelsim.cost.fpga_resources import Resources, fpga_resources
 from accelsim.cost.lut_machine import fabric, sentences
-from accelsim.hardware.architecture import Architecture, FpgaArchitecture
+from accelsim.hardware.architecture import PICO, Architecture, FpgaArchitecture
 from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.mapping.mapper import Mapping
+from accelsim.mapping.pace import depthwise
 from accelsim.mapping.schedule import Schedule, ScheduledStep
 
-NETWORK, PACKING = "network", "packing"
+NETWORK, PACKING, RESULTS = "network", "packing", "results"
 
 
 @singledispatch
@@ -36,7 +38,16 @@ def _(machine: CpuArchitecture, step: ScheduledStep) -> dict[str, Quantity]:
         repack = machine.cpu.repack(packed.bits)
         assert repack is not None  # only such words are counted as repacked
         found = found + repack.energy_j_per_vector * (packed.words / machine.cpu.words_per_vector(packed.bits))
-    return {PACKING: found}
+    return {PACKING: found, RESULTS: _results_energy(machine, step)}
+
+
+def _results_energy(machine: CpuArchitecture, step: ScheduledStep) -> Quantity:
+    """Of what finishing the results of a step takes beside its multiplications, J."""
+    if step.mapping is None or step.task.mac is None:
+        return Quantity(value=0.0)
+    problem = step.mapping.problem
+    result = machine.cpu.result(step.task.mac.key, depthwise(problem))
+    return Quantity(value=0.0) if result is None else result.energy_pj * (PICO * problem.words["O"])
 
 
 def network_bits(mapping: Mapping) -> int:

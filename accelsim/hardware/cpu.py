@@ -29,9 +29,25 @@ class Unpack(Frozen):
     across_bytes: Repack
 
 
+class Result(Frozen):
+    """What one result costs a core beside its multiplications: loads that hide behind none, sums set up, added across
+    lanes, rescaled, clamped and stored."""
+
+    cycles: Quantity
+    energy_pj: Quantity
+
+
+class Results(Frozen):
+    """`dense`: of a layer that adds over channels. `depthwise`: of one with a channel a group."""
+
+    dense: Result
+    depthwise: Result
+
+
 class Cpu(Frozen):
     """`kernel`: the block of results that a core keeps in its registers, by dimension. `issue_efficiency`: share of the
-    peak rate that real kernels reach, by listed format."""
+    peak rate that real kernels reach, by listed format. `results`: what a result costs besides, by listed format;
+    nothing where a format is left out."""
 
     cores: PositiveCount
     simd_bits: PositiveCount
@@ -39,6 +55,12 @@ class Cpu(Frozen):
     kernel: Annotated[dict[Dimension, PositiveCount], Field(min_length=1)]
     issue_efficiency: dict[FormatKey, PositiveQuantity]
     unpack: Unpack
+    results: dict[FormatKey, Results] = {}
+
+    def result(self, key: str, depthwise: bool) -> Result | None:
+        """What one result in this listed format costs beside its multiplications; None: nothing."""
+        listed = self.results.get(key)
+        return None if listed is None else listed.depthwise if depthwise else listed.dense
 
     def repack(self, bits: int) -> Repack | None:
         """What words of this width cost on their way into and out of vector registers; None: nothing."""

@@ -122,6 +122,9 @@ def cores(data: Mapping[str, Plain]) -> Iterator[Mistake]:
     if rows is not None and cols is not None and wanted is not None and rows * cols != wanted:
         yield Mistake(("cpu", "cores"), f"{wanted:g} cores, but the array has {rows:g} x {cols:g} PEs; a PE is a core")
     formats, shares = _mapping(data.get("formats")), cpu.get("issue_efficiency")
+    for key in _mapping(cpu.get("results")):
+        if key not in formats:
+            yield Mistake(("cpu", "results", key), f"formats does not list {key}")
     if not isinstance(shares, dict):
         return
     for key, share in shares.items():

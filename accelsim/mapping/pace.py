@@ -22,12 +22,14 @@ from accelsim.mapping.mapper import Mapping
 class Pace:
     """cycles_per_step: clock cycles of one step of the nest. peak_macs_per_cycle: of the whole machine.
 
-    repack: (operand, bits, cycles a word) of the operands that are unpacked or packed.
+    repack: (operand, bits, cycles a word) of the operands that are unpacked or packed. cycles_per_result: of one core,
+    beside the multiplications.
     """
 
     cycles_per_step: float
     peak_macs_per_cycle: int
     repack: tuple[tuple[str, int, float], ...] = ()
+    cycles_per_result: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,13 @@ def pace(
         repack = machine.cpu.repack(bits)
         if repack is not None:
             found.append((operand, bits, repack.cycles_per_vector.value / machine.cpu.words_per_vector(bits)))
-    return Pace(idle / rate, peak, tuple(found))
+    result = machine.cpu.result(match.key, depthwise(problem))
+    return Pace(idle / rate, peak, tuple(found), 0.0 if result is None else result.cycles.value)
+
+
+def depthwise(problem: LayerProblem) -> bool:
+    """Whether nothing is added over channels."""
+    return problem.size["C"] == 1 and problem.size["G"] > 1
 
 
 def _idle_lanes(machine: CpuArchitecture, lanes: Sizes[Dimension, int], sizes: Sizes[Dimension, int]) -> float:
@@ -78,9 +86,19 @@ def repacked(pace: Pace, mapping: Mapping) -> tuple[Repacked, ...]:
     """What a layer unpacks into the innermost memory of each operand, and packs of its finished words."""
     found = []
     hierarchy, problem = mapping.hierarchy, mapping.problem
-    busy = prod(min(copies, problem.size[dim]) for dim, copies in hierarchy.lanes)
+    busy = _busy(mapping)
     for operand, bits, cycles in pace.repack:
         inward = [t for t in mapping.transfers if t.operand == operand and t.child < hierarchy.levels]
         words = problem.words["O"] if operand == "O" else inward[-1].child_writes if inward else problem.macs
         found.append(Repacked(bits, words, words * cycles / busy))
     return tuple(found)
+
+
+def result_cycles(pace: Pace, mapping: Mapping) -> float:
+    """Cycles in which the cores finish results and multiply nothing."""
+    return pace.cycles_per_result * mapping.problem.words["O"] / _busy(mapping)
+
+
+def _busy(mapping: Mapping) -> int:
+    """Copies that have something to do."""
+    return prod(min(copies, mapping.problem.size[dim]) for dim, copies in mapping.hierarchy.lanes)

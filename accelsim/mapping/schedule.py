@@ -16,7 +16,7 @@ from accelsim.ir.ops import Constant, Embedding
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.machine import on_chip_memory
 from accelsim.mapping.mapper import Mapping, best_mapping, least_bytes
-from accelsim.mapping.pace import Repacked, repacked
+from accelsim.mapping.pace import Repacked, repacked, result_cycles
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.score import Goal
 from accelsim.mapping.tasks import Task, Tasks
@@ -271,7 +271,7 @@ def _schedule_step(
     )
     assert task.pace is not None
     packing = repacked(task.pace, mapping)
-    extra = sum(words.cycles for words in packing)
+    extra = sum(words.cycles for words in packing) + result_cycles(task.pace, mapping)
     latency = mapping.latency_cycles * task.pace.cycles_per_step + extra + _transfer_cycles(8 * loaded, machine)
     cycles = ceil(mapping.cycles * task.pace.cycles_per_step + extra)
     return ScheduledStep(task, mapping, traffic, cycles, latency, reads, saved, packing)

@@ -5,10 +5,11 @@ from tiny import one_layer
 
 from accelsim.cost.costing import cost
 from accelsim.cost.kinds import network_bits
+from accelsim.errors import AccelsimError
 from accelsim.flow import estimate
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.load import load_architecture, parse_architecture
-from accelsim.ir.ops import Dense
+from accelsim.ir.ops import Conv2d, Dense
 from accelsim.mapping.schedule import ScheduleOptions
 from accelsim.shared import list_shared
 
@@ -53,7 +54,7 @@ def spatial(**changes):
     return parse_architecture(data | changes, "small")
 
 
-def cpu(**changes):
+def cpu(results=None, **changes):
     data = COMMON | {
         "kind": "cpu",
         "memories": [
@@ -79,13 +80,14 @@ def cpu(**changes):
                 "within_byte": {"cycles_per_vector": 2, "energy_pj_per_vector": 5},
                 "across_bytes": {"cycles_per_vector": 4, "energy_pj_per_vector": 10},
             },
+            "results": results or {},
         },
     }
     return parse_architecture(data | changes, "small")
 
 
-def only_step(machine, op=DENSE, precision="int8"):
-    made = cost(one_layer(op, (op.in_features,), precision), machine, 1, ScheduleOptions())
+def only_step(machine, op=DENSE, precision="int8", shape=None):
+    made = cost(one_layer(op, shape or (op.in_features,), precision), machine, 1, ScheduleOptions())
     (step,) = made.steps
     return made, step
 
@@ -181,6 +183,23 @@ def test_widths_across_bytes_cost_more():
     """24 5-bit weights: 6 vectors of 4 cycles and 10 pJ on 2 cores."""
     _, step = only_step(cpu(), Dense(3, 8, False), "weights=int5,activations=int8")
     assert (step.scheduled.cycles, picojoules(step)["packing"]) == (6 + 12, pytest.approx(60))
+
+
+def test_finishing_results_by_hand():
+    """8 results of 3 inputs on 2 cores, 3 cycles and 7 pJ each; a depthwise layer has its own figures."""
+    dense, depthwise = {"cycles": 3, "energy_pj": 7}, {"cycles": 5, "energy_pj": 11}
+    core = cpu(results={"int8": {"dense": dense, "depthwise": depthwise}})
+    _, step = only_step(core, Dense(3, 8, False))
+    assert (step.scheduled.cycles, picojoules(step)["results"]) == (6 + 12, pytest.approx(56))
+    assert picojoules(step)["mac"] == picojoules(only_step(cpu(), Dense(3, 8, False))[1])["mac"]
+    assert picojoules(only_step(core, Dense(3, 8, False), "float32")[1])["results"] == 0
+    each = Conv2d(8, 8, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 8, bias=False)
+    assert picojoules(only_step(core, each, shape=(8, 1, 1))[1])["results"] == pytest.approx(88)
+
+
+def test_results_of_a_format_that_is_not_listed_are_refused():
+    with pytest.raises(AccelsimError, match="formats does not list int4"):
+        cpu(results={"int4": {k: {"cycles": 1, "energy_pj": 1} for k in ("dense", "depthwise")}})
 
 
 def test_caches_take_in_whole_lines():

@@ -19,8 +19,6 @@ OUTSIDE = {
     ("A1", "chip energy, mJ"),
     ("A2", "conv1 DRAM, 1e9"),
     ("A2", "conv2 DRAM, 1e9"),
-    ("C1", "int8, ms"),
-    ("C1", "float32, ms"),
     ("C4", "inferences/s"),
     ("C4", "uJ"),
 }
