@@ -1,13 +1,13 @@
 """What a program costs on ReRAM crossbars: actions counted by the mapping, times their energies.
 
-Components: `dac`, `adc`, `crossbar` (cells read), `sample_hold`, `shift_add`, `registers`, `edram`, `bus`, `router`,
-`programming` (cells written), `offchip`, `static`.
+Components: `dac`, `adc`, `crossbar` (cells read), `sample_hold`, `integrator` (where there is one), `shift_add`,
+`registers`, `edram`, `bus`, `router`, `programming` (cells written), `offchip`, `static`.
 """
 
 from collections.abc import Iterable
 from typing import get_args
 
-from accelsim.cost.crossbar_peak import FEMTO
+from accelsim.cost.crossbar_peak import FEMTO, integration
 from accelsim.cost.crossbar_values import value_sentences
 from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
 from accelsim.cost.fpga_resources import Resources
@@ -87,12 +87,14 @@ def _step_energy(step: CrossbarStep, chip: Reram) -> Components:
 def _crossbar_energy(layer: CrossbarLayer, chip: Reram) -> Components:
     """J of one layer in and around its crossbars; one shift-and-add a conversion, and one for each sum of sums."""
     conversions, bits_driven = layer.adc_conversions, layer.dac_events * int(chip.dac.bits)
+    columns, readout = layer.columns_read, layer.readout
     driven = chip.input_register.energy_pj_per_bit * (PICO * bits_driven)
     return {
         "dac": chip.dac.energy_pj * (PICO * layer.dac_events),
-        "adc": chip.adc_energy_j * conversions,
+        "adc": chip.adc_energy_j * (columns * readout.decisions / int(chip.adc.bits)),
         "crossbar": chip.cell.read_energy_fj * (FEMTO * layer.cell_reads),
-        "sample_hold": chip.sample_hold.energy_pj * (PICO * conversions),
+        "sample_hold": chip.sample_hold.energy_pj * (PICO * columns * readout.driven),
+        **integration(chip, columns * readout.integrations),
         "shift_add": chip.shift_add.energy_pj * (PICO * (conversions + layer.sum_adds)),
         "registers": driven + chip.output_register.energy_pj * (PICO * conversions),
         "programming": _write_energy(chip) * layer.cells,
@@ -141,7 +143,8 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
     sentences = [
         "a cold batch loads all weights from off chip once and programs them into the cells; "
         + ("the cells keep them, so later batches move only inputs and outputs" if stay else "so does every other"),
-        "padding and inserted zeros are driven and converted like any input; energies do not depend on values",
+        "padding and inserted zeros are driven and converted like any input; energies are those of a mean action, "
+        "whatever the values (analysis/crossbar_effects.py follows them)",
         "layers run one after the other without copies of their crossbars, so a layer lasts as long as its positions; "
         "buffers, bus and routers keep up",
         "an input is sent to each tile of its layer over one router and waits in one buffer of all tiles together; "

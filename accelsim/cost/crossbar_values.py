@@ -5,6 +5,9 @@ from accelsim.hardware.reram import Cell, ReramArchitecture
 
 def value_sentences(machine: ReramArchitecture, has_products: bool) -> tuple[str, ...]:
     """One for the converters, one for the cells, and one for what is computed exactly nevertheless."""
+    if machine.reram.adc.integrator is not None:
+        said = "values are exact, as if every neuron told all sums of its column apart; what it rounds is not modelled"
+        return (f"{machine.name}: {said}",)
     effects = cell_effects_named(machine.reram.cell)
     coarse = machine.reram.adc.bits < machine.reram.lossless_adc_bits
     sentences = [_adc_sentence(machine, exact=not (effects or coarse))]

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.architecture import PICO, Machine, Name
+from accelsim.hardware.integrator import Integrator, Readout, bit_serial, integrated
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Frozen, PositiveCount, PositiveQuantity, Quantity
 from accelsim.yaml_file import Check, Mistake, Plain
@@ -55,7 +56,7 @@ class Adc(Frozen):
     """Shared by `columns_per_adc` columns in turn. `energy_pj`: one conversion, by resolution.
 
     `range`, with fewer bits than a column needs: `covering` makes steps coarser until they cover all sums; `clipping`
-    keeps steps of one level and clips what is larger.
+    keeps steps of one level and clips what is larger. `rate_gs_per_s`: conversions; with an `integrator`, bits decided.
     """
 
     bits: PositiveCount
@@ -63,6 +64,7 @@ class Adc(Frozen):
     columns_per_adc: PositiveCount
     rate_gs_per_s: PositiveQuantity
     energy_pj: Annotated[dict[Resolution, Quantity], Field(min_length=1)]
+    integrator: Integrator | None = None
 
 
 class Action(Frozen):
@@ -194,7 +196,12 @@ class Reram(Frozen):
 
     @property
     def cycle_s(self) -> float:
-        """One cycle, s: a read of the crossbar, or as long as an ADC takes for its columns if that is longer."""
+        """One cycle, s: a read of the crossbar, or as long as an ADC takes for its columns if that is longer.
+
+        1 ns where columns integrate.
+        """
+        if self.adc.integrator is not None:
+            return 1e-9
         conversions_ns = self.adc.columns_per_adc / self.adc.rate_gs_per_s.value
         return 1e-9 * max(self.cycle_ns.value, conversions_ns)
 
@@ -244,13 +251,18 @@ class Reram(Frozen):
         """Columns that one weight takes."""
         return math.ceil(weight_bits / self.cell_bits) * (2 if self.encoding == "differential" else 1)
 
-    def input_cycles(self, activation_bits: int) -> int:
-        """Cycles in which one input vector is driven, `dac.bits` bits at a time."""
-        return math.ceil(activation_bits / self.dac.bits)
+    def readout(self, activation_bits: int) -> Readout:
+        """How a column reads one input vector, `dac.bits` bits at a time or integrated."""
+        adc = self.adc
+        if adc.integrator is None:
+            return bit_serial(activation_bits, int(self.dac.bits), int(adc.bits))
+        step_ns = 1 / adc.rate_gs_per_s.value
+        return integrated(adc.integrator, activation_bits, int(adc.bits), self.cycle_ns.value, step_ns)
 
-    def peak_macs_per_s(self, slices: int, input_cycles: int) -> float:
-        """MACs a second with all rows driven and all columns used, for weights of `slices` columns."""
-        return self.crossbars * self.rows * self.cols / (slices * input_cycles * self.cycle_s)
+    def peak_macs_per_s(self, slices: int, cycles: int) -> float:
+        """MACs a second with all rows driven and all columns used, for weights of `slices` columns and input vectors
+        that take `cycles`."""
+        return self.crossbars * self.rows * self.cols / (slices * cycles * self.cycle_s)
 
 
 VALUES_ALONE = frozenset(
@@ -276,11 +288,11 @@ class ReramArchitecture(Machine):
     reram: Reram
 
     def content_hash(self) -> str:
-        """As of any machine; what acts on values alone counts only where it is not at its default."""
+        """As of any machine; what acts on values alone, or is absent, counts only where it is not at its default."""
         data = self.model_dump(mode="json", by_alias=True, exclude={"validated"})
         for section, model in (("cell", Cell), ("adc", Adc)):
             given = data["reram"][section]
-            for key in VALUES_ALONE & given.keys():
+            for key in (VALUES_ALONE | {"integrator"}) & given.keys():
                 if given[key] == model.model_fields[key].default:
                     del given[key]
         return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -340,6 +352,23 @@ def stuck_cells(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         yield Mistake(("reram", "cell", "stuck_on"), f"{on:g} and stuck_off {off:g} are more than all cells")
 
 
+def integrating(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Columns that integrate read signed pulses of pairs of cells; their values are exact, whatever cells do."""
+    chip = _mapping(data.get("reram"))
+    if _mapping(chip.get("adc")).get("integrator") is None:
+        return
+    if chip.get("encoding") == "offset":
+        yield Mistake(("reram", "encoding"), "offset, but adc.integrator needs differential")
+    if (_number(_mapping(chip.get("dac")).get("bits")) or 1) > 1:
+        yield Mistake(("reram", "dac", "bits"), "more than the 1 bit that adc.integrator adds at a time")
+    for section, model in (("adc", Adc), ("cell", Cell)):
+        for key in sorted(VALUES_ALONE & model.model_fields.keys()):
+            default = model.model_fields[key].default
+            if _mapping(chip.get(section)).get(key, default) != default:
+                what = f"must stay {default}: how columns with adc.integrator change values is not modelled"
+                yield Mistake(("reram", section, key), what)
+
+
 def converter_widths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
     """Cells and DACs are no wider than the operands that they hold parts of."""
     chip = _mapping(data.get("reram"))
@@ -362,4 +391,4 @@ def _number(value: Plain) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-CROSSBAR_CHECKS: tuple[Check, ...] = (adc_resolution, cell_values, stuck_cells, converter_widths)
+CROSSBAR_CHECKS: tuple[Check, ...] = (adc_resolution, cell_values, stuck_cells, integrating, converter_widths)

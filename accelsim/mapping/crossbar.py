@@ -2,7 +2,8 @@
 
 A layer is one or more weight matrices. A matrix of `rows` inputs and `outputs` results is cut into row groups of a
 crossbar's rows and column groups of a crossbar's columns, a weight being `slices` columns side by side. For each
-position its inputs are driven for `input_cycles` cycles, and every used column of every row group is converted in each:
+position its inputs are driven for `readout.driven` cycles, and every used column of every row group is converted in
+each (once a phase where columns integrate):
 
     crossbars = row groups x column groups       DAC events = positions x cycles x rows x column groups
     ADC conversions = positions x cycles x columns x row groups
@@ -18,6 +19,7 @@ Each group of a grouped convolution has matrices of its own. Inserted zeros and 
 from dataclasses import dataclass
 
 from accelsim.hardware.architecture import TransposedConv
+from accelsim.hardware.integrator import Readout
 from accelsim.hardware.reram import Reram
 from accelsim.ir.ops import ConvTranspose2d, DynamicConvTranspose2d, Op, Shape
 from accelsim.mapping.layer_problem import LayerProblem, phase_layers
@@ -49,7 +51,8 @@ class CrossbarLayer:
     chip: Reram
     slices: int
     """Columns of one weight."""
-    input_cycles: int
+    readout: Readout
+    """Of one input vector."""
     results_scattered: int
     """Results that reach a surviving output, each to be added into a buffer; 0 unless outputs are scattered."""
 
@@ -84,29 +87,34 @@ class CrossbarLayer:
     @property
     def peak_macs_per_s(self) -> float:
         """What all cells of the chip could do in these formats."""
-        return self.chip.peak_macs_per_s(self.slices, self.input_cycles)
+        return self.chip.peak_macs_per_s(self.slices, self.readout.cycles)
 
     @property
     def cycles(self) -> int:
         """Cycles in which inputs are driven: all matrices work side by side, the one with most positions lasts."""
-        return max(m.positions for m in self.matrices) * self.input_cycles
+        return max(m.positions for m in self.matrices) * self.readout.cycles
 
     @property
     def dac_events(self) -> int:
         """Rows driven, once per cycle and crossbar."""
         driven = sum(m.copies * m.positions * m.rows * self.column_groups(m) for m in self.matrices)
-        return driven * self.input_cycles
+        return driven * self.readout.driven
+
+    @property
+    def columns_read(self) -> int:
+        """Used columns of all crossbars, once a position; what they do for one input vector is `readout`."""
+        columns = sum(m.copies * m.positions * m.outputs * self.row_groups(m) for m in self.matrices)
+        return columns * self.slices
 
     @property
     def adc_conversions(self) -> int:
-        """Used columns converted, once per cycle and crossbar; as many samples held, and results shifted and added."""
-        columns = sum(m.copies * m.positions * m.outputs * self.row_groups(m) for m in self.matrices)
-        return columns * self.slices * self.input_cycles
+        """Once per column read and driven cycle, or phase where columns integrate; as many shifts and adds."""
+        return self.columns_read * self.readout.conversions
 
     @property
     def cell_reads(self) -> int:
         """Cells in a driven row and a used column, per cycle."""
-        return self.macs * self.slices * self.input_cycles
+        return self.macs * self.slices * self.readout.driven
 
     @property
     def sum_adds(self) -> int:
@@ -152,7 +160,7 @@ class CrossbarLayer:
         lines = [
             f"{m.copies} x " * (m.copies > 1)
             + f"{m.rows} rows x {m.outputs} outputs x {self.slices} slices: {self.row_groups(m)} x "
-            + f"{self.column_groups(m)} crossbars, {m.positions} positions x {self.input_cycles} cycles"
+            + f"{self.column_groups(m)} crossbars, {m.positions} positions x {self.readout.cycles} cycles"
             for m in self.matrices
         ]
         return "\n".join(lines)
@@ -179,7 +187,7 @@ def crossbar_layer(
         matrices=matrices,
         chip=chip,
         slices=chip.slices(weight_bits),
-        input_cycles=chip.input_cycles(activation_bits),
+        readout=chip.readout(activation_bits),
         results_scattered=_results(problem) if scatters else 0,
     )
 

@@ -29,7 +29,10 @@ def target(program: Program, machine: Machine) -> Program:
 
 
 def _in_crossbars(program: Program, machine: ReramArchitecture) -> Program:
-    """Layers in crossbars, but for those whose operands these do not take: they have no cost and stay exact."""
+    """Layers in crossbars, but for those whose operands these do not take: they have no cost and stay exact. So do all
+    where columns integrate over bits before they are converted: how values come out of that is not modelled."""
+    if machine.reram.adc.integrator is not None:
+        return program
 
     def placed(name: str, layer: LinearLayer) -> LinearLayer:
         bits = program.encodings[program.graph.node(name).inputs[0]].format.bits

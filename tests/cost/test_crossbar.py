@@ -188,6 +188,38 @@ def test_parts_add_up(precision: str, width: int, batch: int, residency: bool, f
     assert made.saved_bits == (8 * weights if residency else 0)
 
 
+def test_columns_that_integrate_by_hand() -> None:
+    """300 x 10 weights of 4 bits on neurram: 2 row groups, 20 columns; 8-bit inputs have 7 magnitude bits: 4 and 3."""
+    machine = load_architecture("neurram")
+    dense = one_layer(ops.Dense(300, 10, False), (300,), "weights=int4,activations=int8")
+    made = costed(dense, machine, batch=3)
+    (step,) = made.steps
+    figures, parts = step.scheduled.figures, made.energy
+    assert (figures["crossbars"], figures["dac_events"], figures["adc_conversions"]) == (2, 3 * 7 * 300, 3 * 2 * 20 * 2)
+    # 15 + 7 additions, 8 + 4 bits decided, 2 phases: 304, 298 and 269 ns
+    assert step.scheduled.cycles == 3 * round(22 * 304 + 12 / 0.003356 + 2 * 269)
+    assert parts["dac"].value == pytest.approx(3 * 7 * 300 * 1.897e-12)
+    assert parts["crossbar"].value == pytest.approx(3 * 7 * 300 * 20 * 3.79e-15)
+    assert parts["sample_hold"].value == pytest.approx(3 * 7 * 40 * 1.147e-12)
+    assert parts["integrator"].value == pytest.approx(3 * 22 * 40 * 0.171e-12)
+    assert parts["adc"].value == pytest.approx(3 * 12 * 40 * 0.464e-12)
+    assert math.isclose(sum(part.value for part in parts.values()), made.energy_total.value, rel_tol=1e-12)
+
+
+def test_dcgan32_is_larger_than_neurram_and_its_images_are_exact() -> None:
+    report = accelsim.simulate("dcgan32", on="neurram", precision="weights=int4,activations=int8", images=2)
+    other = accelsim.estimate("dcgan32", on="isaac", precision="weights=int4,activations=int8")
+    assert report.resources["used"]["crossbars"] == 78 > report.resources["available"]["crossbars"] == 48
+    # every batch writes all weights: two cells each, one pulse, and brings them through the link
+    assert report.energy_by_component_j["programming"] == pytest.approx(2 * (1_438_784 - 192 - 3) * 104e-12, rel=1e-3)
+    assert report.per_image_steady["energy_j"] > 0.9 * report.totals["energy_j"]
+    assert other.per_image_steady["energy_j"] < 0.1 * other.totals["energy_j"]
+    assert any("values are exact, as if every neuron" in sentence for sentence in report.assumptions)
+    assert all("adc_clipped" not in row for row in report.layer_rows)
+    same = accelsim.simulate("dcgan32", on="zcu104", precision="weights=int4,activations=int8", images=2)
+    assert (report.images == same.images).all()
+
+
 def test_without_residency_tensors_leave_the_chip_and_weights_are_programmed_every_time() -> None:
     kept, loose = costed(three_layers()), costed(three_layers(), residency=False)
     assert kept.offchip_bits_by_operand["inputs"] == 8 * 48

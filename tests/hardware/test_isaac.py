@@ -16,13 +16,13 @@ def chip() -> Reram:
 
 def test_the_chip_is_the_published_one(chip: Reram) -> None:
     assert (chip.rows, chip.cols, chip.crossbars, chip.edram_bytes) == (128, 128, 168 * 12 * 8, 168 * 65_536)
-    assert chip.slices(16) == 8 and chip.input_cycles(16) == 16
+    assert chip.slices(16) == 8 and chip.readout(16).cycles == 16
     assert chip.cycle_s == pytest.approx(100e-9)
 
 
 def test_peak_throughput_is_41_tops(chip: Reram) -> None:
     by_hand = 168 * 12 * 8 * 128 * 16 / 1.6e-6  # 128 x 16 weights of 16 bits a crossbar, 16 cycles of 100 ns
-    peak = chip.peak_macs_per_s(slices=8, input_cycles=16)
+    peak = chip.peak_macs_per_s(slices=8, cycles=16)
     assert peak == pytest.approx(by_hand)
     assert 2 * peak == pytest.approx(41.3e12, rel=0.02)
     assert 2e-9 * peak / 85.4 == pytest.approx(478.95, rel=0.02)  # GOPS a mm2, published

@@ -83,12 +83,67 @@ def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
         ("tiles: 5", "tiles: 0", "28: reram.tiles: must be at least 1, not 0"),
         ("bandwidth_gb_per_s: 1,", "bandwidth_gb_per_s: 0,", "29: reram.offchip.bandwidth_gb_per_s: must be greater"),
         ("reram:\n", "rram:\n", "8: rram: unknown key (did you mean 'reram'?)"),
+        (
+            "read_energy_fj: 1}",
+            "read_energy_fj: 1, sigma_relative: -0.1}",
+            "21: reram.cell.sigma_relative: must be at l",
+        ),
+        ("read_energy_fj: 1}", "read_energy_fj: 1, stuck_on: 2}", "21: reram.cell.stuck_on: must be at most 1, not 2"),
+        (
+            "read_energy_fj: 1}",
+            "read_energy_fj: 1, stuck_on: 0.6, stuck_off: 0.6}",
+            "21: reram.cell.stuck_on: 0.6 and st",
+        ),
+        (
+            "read_energy_fj: 1}",
+            "read_energy_fj: 1, variation: norm}",
+            "21: reram.cell.variation: 'norm' is not one of: ",
+        ),
+        (
+            "read_energy_fj: 1}",
+            "read_energy_fj: 1, wire_ohms: 1}",
+            "21: reram.cell.wire_ohms: unknown key (did you mean",
+        ),
+        (
+            "adc: {bits: 6,",
+            "adc: {bits: 6, range: cover,",
+            "16: reram.adc.range: 'cover' is not one of: covering, clip",
+        ),
         ("transposed_conv: phase", "memories: []\ntransposed_conv: phase", "7: memories: unknown key; allowed: schema"),
     ],
 )
 def test_each_mistake_is_one_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert MACHINE.count(old) == 1
     (only,) = complaints(tmp_path, MACHINE.replace(old, new))
+    assert only.startswith(expected)
+
+
+NEURON = "integrator: {phase_bits: 3, sample_ns: 2, energy_pj: 1}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("", "", "11: reram.encoding: offset, but adc.integrator needs differential"),
+        ("dac: {bits: 1,", "dac: {bits: 2,", "15: reram.dac.bits: more than the 1 bit that adc.integrator adds at a t"),
+        (
+            "read_energy_fj: 1}",
+            "read_energy_fj: 1, stuck_on: 0.1}",
+            "21: reram.cell.stuck_on: must stay 0.0: how columns",
+        ),
+        (NEURON, "range: clipping, " + NEURON, "16: reram.adc.range: must stay covering: how columns with adc.int"),
+        (
+            NEURON,
+            "integrator: {phase_bits: 0, sample_ns: 2, energy_pj: 1}",
+            "16: reram.adc.integrator.phase_bits: must",
+        ),
+    ],
+)
+def test_columns_that_integrate_ask_for_pairs_of_ideal_cells(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    text = MACHINE.replace("adc: {bits: 6,", f"adc: {{bits: 6, {NEURON},")
+    if old:
+        text = text.replace("encoding: offset", "encoding: differential").replace(old, new)
+    (only,) = complaints(tmp_path, text)
     assert only.startswith(expected)
 
 
@@ -102,7 +157,7 @@ def test_slices_and_cycles_round_up() -> None:
     assert [chip.slices(bits) for bits in (2, 3, 4, 8, 16)] == [1, 1, 2, 3, 6]
     assert [variant(encoding="differential").reram.slices(bits) for bits in (2, 3, 8)] == [2, 4, 8]
     dac = {"bits": 3, "energy_pj": 1}
-    assert [variant(dac=dac).reram.input_cycles(bits) for bits in (3, 4, 8)] == [1, 2, 3]
+    assert [variant(dac=dac).reram.readout(bits).cycles for bits in (3, 4, 8)] == [1, 2, 3]
 
 
 def test_an_adc_that_is_too_slow_for_its_columns_sets_the_cycle() -> None:
