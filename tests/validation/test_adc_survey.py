@@ -30,3 +30,15 @@ def test_a_coarser_node_or_a_higher_rate_never_saves_energy(bits: float, rate: f
     assert here > 0
     assert conversion_pj(bits, rate, node * 1.1) > here
     assert conversion_pj(bits, rate * 1.1, node) >= here
+
+
+def test_isaacs_converter_lies_beyond_the_corner_of_the_fit() -> None:
+    """docs/validation.md, R3: below 1.07 GS/s the fit is bounded by resolution, and nothing else is within 10 %."""
+    corner = 1.0702e9
+    assert conversion_pj(8, corner * 0.999, 32) == conversion_pj(8, 1e8, 32) == pytest.approx(1.711, abs=1e-3)
+    assert conversion_pj(8, corner * 1.001, 32) > conversion_pj(8, 1e8, 32)
+    printed, taken = conversion_pj(8, 1.2e9, 32), conversion_pj(8, 1.28e9, 32)
+    assert (printed, taken) == (pytest.approx(1.846, abs=1e-3), pytest.approx(1.926, abs=1e-3))
+    assert printed / (16 / 9.6) - 1 == pytest.approx(0.1076, abs=1e-3)
+    assert taken / (16 / 10.24) - 1 == pytest.approx(0.233, abs=1e-3)
+    assert conversion_pj(7, 1.2e9, 32) == pytest.approx(1.311, abs=1e-3)
