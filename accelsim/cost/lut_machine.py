@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 
 from accelsim.cost.lut_cost import accumulator, adder, binary_dot, multiply_accumulate
+from accelsim.cost.lut_packing import LANE_BITS, packed_cascade, packed_slices
 from accelsim.cost.lut_rows import residual, single
 from accelsim.hardware.architecture import FpgaArchitecture, Memory
 from accelsim.hardware.number_formats import factors
@@ -23,6 +24,8 @@ CONTROL_LUTS = 300
 matrixvectoractivation.py, lut_estimation)."""
 REDUCED = frozenset({"C", "R", "S"})
 """Dimensions of a layer whose products are added up."""
+FEW_LEVELS_BITS = 2
+"""Weights of two or three levels."""
 MUX_INPUTS = 4
 """One LUT6 chooses one of 4; MUXF7 and MUXF8 join them to 8 and 16 at no LUT (UG474, recalled)."""
 
@@ -41,11 +44,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Fabric:
-    """Parts in the fabric, or the reason why they cannot be counted; dsps: slices of the requantizers, not the PEs."""
+    """Parts in the fabric, or the reason why they cannot be counted; dsps: slices of the requantizers, not the PEs.
+
+    few_levels: whether slices multiply weights of 1 or 2 bits.
+    """
 
     parts: tuple[Part, ...] = ()
     reason: str | None = None
     dsps: int = 0
+    few_levels: bool = False
 
     @property
     def luts(self) -> int:
@@ -68,6 +75,12 @@ class Fabric:
         return sum(part.registers for part in self.parts)
 
 
+SLICES = (
+    "{machine}: PEs are DSP slices, to which weights of two or three levels are as dear as wider ones: they save "
+    "memory and traffic, no multiplier; machines of kind stream build theirs of LUTs, zcu104_stream for one"
+)
+
+
 def fabric(machine: FpgaArchitecture, made: Schedule) -> Fabric:
     """The parts that the machine needs for every step of the schedule, one design for all of them."""
     if any(one.floating for key in machine.formats for one in factors(key)):
@@ -79,6 +92,7 @@ def fabric(machine: FpgaArchitecture, made: Schedule) -> Fabric:
     units = max(_results_per_cycle(step) for step in steps)
     found = [Part("control", 1, CONTROL_LUTS, CONTROL_LUTS, CONTROL_LUTS)]
     found += _processing_elements(machine, mappings)
+    found += _packing(machine, mappings)
     sums, bits = max(((_sums(m), m.hierarchy.partial_sum_bits) for m in mappings), key=prod)
     if machine.array.dataflow != "output_stationary":
         found.append(_accumulators(sums, bits))
@@ -87,7 +101,8 @@ def fabric(machine: FpgaArchitecture, made: Schedule) -> Fabric:
     found.append(_requantizers(units))
     if any(isinstance(op, Tanh) for step in made.steps for op in (step.task.node.op, *step.task.node.epilogue)):
         found.append(_tables(units))
-    return Fabric(parts=tuple(found), dsps=units * single("pe_rqmul", "fix", -1).dsps)
+    few = bool(machine.fpga.dsp_per_pe) and min(m.hierarchy.weight_bits for m in mappings) <= FEW_LEVELS_BITS
+    return Fabric(parts=tuple(found), dsps=units * single("pe_rqmul", "fix", -1).dsps, few_levels=few)
 
 
 def element_luts(weight_bits: int, activation_bits: int, sum_bits: int, macs: int) -> int:
@@ -108,10 +123,10 @@ def sentences(machine: FpgaArchitecture, built: Fabric) -> tuple[str, ...]:
         "machine file leaves open; Vivado may differ by more",
         f"{machine.name}: {built.registers:,} flip-flops is what the named registers hold, a lower bound: pipeline "
         "stages and control are not counted",
-        f"{machine.name}: LUTs leave out address generators, the link to the host, width converters of memories, and "
-        "what takes packed products of one DSP slice apart",
+        f"{machine.name}: LUTs leave out address generators, the link to the host, and width converters of memories",
         f"{machine.name}: as many requantizers as the fastest layer finishes results in a cycle, each of 8 bits; their "
         f"{built.dsps} DSP slices are not in `dsp`, which counts those of the array",
+        *([SLICES.format(machine=machine.name)] if built.few_levels else []),
     )
 
 
@@ -132,6 +147,26 @@ def _processing_elements(machine: FpgaArchitecture, mappings: Iterable[Mapping])
         kind = "binary dot" if binary else "multiply-accumulate"
         found.append(_part(f"PE of {words.weight_bits} x {words.input_bits} bits", kind, pes, luts, held))
     return [max(found, key=lambda part: part.luts)]
+
+
+def _packing(machine: FpgaArchitecture, mappings: Iterable[Mapping]) -> list[Part]:
+    """What takes the sums of slices with several products apart. Of two lanes: the segments of a cascade; least none
+    (WP486 spends a slice on it), most as FINN does it. Of four: as FINN does it, which has no cascade."""
+    found = []
+    for mapping in mappings:
+        words, results = mapping.hierarchy, _sums(mapping)
+        copies = prod(n for _, n in words.lanes)
+        lanes = -(-copies // machine.array.pes)
+        if not machine.fpga.dsp_per_pe or lanes not in LANE_BITS:
+            continue
+        columns, products = -(-results // lanes), copies // results
+        bits = LANE_BITS[lanes]
+        whole = 2 * bits + (products - 1).bit_length()
+        finn = columns * packed_slices(lanes, products, (bits, bits), whole, 2 * bits)
+        cascade = columns * packed_cascade(products)
+        luts, low = (cascade, 0) if lanes == 2 else (finn, finn)
+        found.append(Part(f"sums of {lanes} lanes of slices", columns, luts, low, max(luts, finn)))
+    return [max(found, key=lambda part: part.luts)] if found else []
 
 
 def _accumulators(sums: int, bits: int) -> Part:

@@ -7,7 +7,7 @@ device) and `board` (all else on the board) over the latency of the batch.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accelsim.cost.energy import MAC, NOTHING, STATIC, Components, by_component
+from accelsim.cost.energy import MAC, STATIC, Components, by_component
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.stream_resources import LayerRoom, layer_room, stream_resources
@@ -15,6 +15,7 @@ from accelsim.cost.stream_search import balanced_folding
 from accelsim.errors import AccelsimError, DoesNotFit
 from accelsim.hardware.architecture import PICO
 from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.stream import Folding, StreamArchitecture
 from accelsim.ir.program import Program
 from accelsim.mapping.schedule import merged_traffic
@@ -94,7 +95,7 @@ def stream_cost(program: Program, machine: StreamArchitecture, batch: int) -> Co
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=0,
-        saved_energy=NOTHING,
+        saved_energy=_filling(machine, made),
         resources=resources,
         assumptions=(*made.tasks.assumptions, *_sentences(program, machine, made, resources), *machine.assumptions()),
     )
@@ -154,6 +155,13 @@ def _step_cost(step: StreamStep, machine: StreamArchitecture, made: StreamSchedu
         utilisation=step.layer.unit.macs / (multipliers * made.timing.interval) if multipliers else None,
         bound="memory" if bound_by_link else "compute",
     )
+
+
+def _filling(machine: StreamArchitecture, made: StreamSchedule) -> Quantity:
+    """What the device and the board draw while the pipeline fills: in a long run an image costs one interval of it."""
+    assert made.timing is not None
+    filling_s = max(0, made.timing.latency - made.timing.interval) / machine.clock_hz
+    return (machine.static_power_w + machine.stream.board_power_w) * filling_s
 
 
 def _energy(step: StreamStep, machine: StreamArchitecture, latency_s: float) -> Components:

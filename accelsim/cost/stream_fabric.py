@@ -10,6 +10,7 @@ from math import ceil, log2
 from accelsim.cost.fpga_resources import bram18_blocks, uram_blocks
 from accelsim.cost.lut_cost import adder, adder_tree, binary_dot, multiplier, population_count, ternary_dot
 from accelsim.cost.lut_machine import CONTROL_LUTS, MUX_INPUTS, Part
+from accelsim.cost.lut_packing import LANE_BITS, packed_cascade, packed_slices
 from accelsim.cost.lut_rows import residual, single
 from accelsim.hardware.number_formats import factors
 from accelsim.mapping.stream_layer import LUT_DEPTH, StreamLayer, StreamMemory
@@ -57,8 +58,9 @@ def memory_blocks(memory: StreamMemory, uram: int, bram36: int) -> tuple[int, in
 def _matrix_parts(layer: StreamLayer) -> list[Part]:
     pe, simd = layer.pe, layer.simd
     found = [Part("control", 1, CONTROL_LUTS, CONTROL_LUTS, CONTROL_LUTS), _products(layer)]
-    sums = pe * adder(layer.sum_bits)
-    found.append(Part("accumulators", pe, sums, sums, sums, pe * layer.sum_bits))
+    if layer.macs_per_dsp not in LANE_BITS:
+        sums = pe * adder(layer.sum_bits)
+        found.append(Part("accumulators", pe, sums, sums, sums, pe * layer.sum_bits))
     if layer.thresholds:
         compare = -(-layer.sum_bits // 2) * layer.thresholds
         compare += population_count(layer.thresholds, inputs_per_bit=1) if layer.thresholds > 1 else 0
@@ -82,16 +84,27 @@ def _products(layer: StreamLayer) -> Part:
     if w == a == 1:
         luts = pe * (simd + adder_tree(simd, 1, signed=False))
         return Part("xnor and count", pe, luts, pe * binary_dot(simd), luts)
+    if layer.macs_per_dsp in LANE_BITS:
+        return _packed(layer)
     if layer.macs_per_dsp:
         luts = pe * adder_tree(simd, w + a)
         return Part("sums of DSP slices", pe, luts, 0, luts)
-    if layer.mac is not None and factors(layer.mac.key)[0].kind == "ternary":
+    if layer.mac is not None and factors(layer.mac.key)[0].kind in ("ternary", "binary"):
         luts = pe * ternary_dot(simd, a)
         off = residual("ternary dot", later=True)
         return Part("ternary sums", pe, luts, int(luts * min(1.0, off.low)), ceil(luts * max(1.0, off.high)))
     luts = pe * (simd * multiplier(w, max(2, a), "operator" if w > 1 else "rows") + adder_tree(simd, w + a))
     off = residual("multiply-accumulate", behavioural=True, later=True)
     return Part("products and sums", pe, luts, int(luts * min(1.0, off.low)), ceil(luts * max(1.0, off.high)))
+
+
+def _packed(layer: StreamLayer) -> Part:
+    """Slices of several products accumulate; as FINN takes them apart, least as segments of a cascade (two lanes)."""
+    lanes, bits = layer.macs_per_dsp, LANE_BITS[layer.macs_per_dsp]
+    groups = -(-layer.pe // lanes)
+    luts = groups * packed_slices(lanes, layer.simd, (bits, bits), layer.sum_bits, layer.sum_bits)
+    least = groups * packed_cascade(layer.simd) + layer.pe * adder(layer.sum_bits) if lanes == 2 else luts
+    return Part("sums of packed DSP slices", layer.pe, luts, min(luts, least), luts, layer.pe * layer.sum_bits)
 
 
 def _requantizers(layer: StreamLayer) -> int:
