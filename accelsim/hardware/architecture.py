@@ -19,11 +19,14 @@ from accelsim.hardware.number_formats import Factor, FormatCost, FormatKey, Form
 from accelsim.hardware.quantity import UNSURE, Count, Frozen, PositiveCount, PositiveQuantity, Quantity, Source
 from accelsim.hardware.vocabulary import Dimension, Operand
 
-OFF_CHIP = frozenset({"ddr3", "ddr4", "lpddr4", "hbm2"})
+OFF_CHIP = frozenset({"ddr3", "ddr4", "lpddr4", "hbm2", "flash"})
+"""Outermost kinds. `flash` is that of a microcontroller: on its die, but outside of what is planned as on chip."""
 BLOCK_BITS = {"bram36": 36_864, "uram": 294_912}
 """Bits of a block, parity included: RAMB36 is 1K x 36, URAM288 is 4K x 72 (UG573)."""
 
-MemoryKind = Literal["ddr3", "ddr4", "lpddr4", "hbm2", "bram36", "uram", "flip_flop", "sram", "cache", "register_file"]
+MemoryKind = Literal[
+    "ddr3", "ddr4", "lpddr4", "hbm2", "flash", "bram36", "uram", "flip_flop", "sram", "cache", "register_file"
+]
 Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
 TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
 PICO = 1e-12
