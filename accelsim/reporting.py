@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from accelsim.cost.crossbar_by_value import by_value
 from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.activity import Activity
 from accelsim.engine.bounds import accumulator_is_proven
@@ -14,6 +15,7 @@ from accelsim.formats.affine import AffineInt
 from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import Constant, Embedding, describe
 from accelsim.ir.parameters import parameter_shapes
@@ -172,7 +174,7 @@ def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
         "arithmetic": "float" if program.precision.is_float else arithmetic(node),
         "accumulator": _accumulator(facts, node),
         **_seen(facts, node),
-        **_converted(facts, node),
+        **_converted(facts, node, step),
         **_step_figures(step),
     }
 
@@ -223,12 +225,18 @@ def _seen(facts: RunFacts, node: Node) -> Figures:
     }
 
 
-def _converted(facts: RunFacts, node: Node) -> Figures:
-    """Of a layer in crossbars, how many conversions of the whole run clipped; None where no integers ran."""
-    layer = facts.program.linear.get(node.name)
-    if layer is None or layer.crossbar is None:
+def _converted(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
+    """Of a layer in crossbars, how many conversions of the whole run clipped, and its energy by the values that were
+    driven (docs/crossbar.md); None where no integers ran."""
+    layer, machine = facts.program.linear.get(node.name), facts.machine
+    if layer is None or layer.crossbar is None or not isinstance(machine, ReramArchitecture):
         return {}
-    return {"adc_clipped": None if facts.activity is None else facts.activity.layers[node.name].adc_clipped}
+    if facts.activity is None:
+        return {"adc_clipped": None, "energy_by_value_j": None}
+    seen = facts.activity.layers[node.name]
+    parts = None if step is None else by_value(step.energy, seen.cells, machine.reram).values()
+    energy = None if parts is None else sum(part.value for part in parts)
+    return {"adc_clipped": seen.adc_clipped, "energy_by_value_j": energy}
 
 
 def _resources(cost: Cost) -> Figures | None:

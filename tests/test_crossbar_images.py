@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 import accelsim
+from accelsim.cost.crossbar_by_value import value_ratios
 from accelsim.engine import run
+from accelsim.engine.crossbar_activity import cell_activity, row_loads
 from accelsim.engine.crossbar_kernel import CrossbarKernel
 from accelsim.flow import program_for
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import load_workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.load import parse_architecture
+from accelsim.hardware.reram import ReramArchitecture
+from accelsim.ir.ops import Linear
 from accelsim.ir.program import Program
 from accelsim.passes.calibrate import calibrate
 from accelsim.passes.normalise import normalise
@@ -86,6 +91,31 @@ def test_fewer_bits_and_worn_cells_show_in_the_image_and_not_in_the_cost() -> No
     assert worn.totals == ideal.totals and coarse.totals == clipped.totals
     assert coarse.energy_by_component_j["adc"] < ideal.energy_by_component_j["adc"]
     assert coarse.totals == accelsim.estimate("dcgan32", on=isaac({"adc.bits": 6})).totals
+
+
+def test_energies_by_value_are_those_of_what_was_driven() -> None:
+    """By the kept codes of each layer's input, however the run is cut; the fixed totals stay those of the estimate."""
+    machine, inputs = isaac({}), load_workload("dcgan32").draw_inputs(3, 0)
+    assert isinstance(machine, ReramArchitecture)
+    report = accelsim.simulate("dcgan32", on=machine, images=3, calibration_images=64)
+    program = dcgan32(machine)
+    codes = run.run_program(program, inputs, keep=[program.graph.node(name).inputs[0] for name in program.linear])
+    for row in report.layer_rows:
+        if row["weight_format"] is None:
+            assert "energy_by_value_j" not in row
+            continue
+        node, layer = program.graph.node(row["name"]), program.linear[row["name"]]
+        assert layer.crossbar is not None and isinstance(node.op, get_args(Linear))
+        x, fixed = codes[node.inputs[0]], row["energy_by_component_j"]
+        loads = list(row_loads(node.op, x.shape[1:], layer, layer.crossbar))
+        seen = cell_activity(node.op, x, program.encodings[node.inputs[0]], loads, layer.crossbar)
+        ratios = value_ratios(seen, machine.reram)
+        moved = sum((ratio - 1) * fixed[part] for part, ratio in ratios.items())
+        assert row["energy_by_value_j"] == pytest.approx(row["energy_j"] + moved, rel=1e-12)
+        assert 0.2 < min(ratios.values()) < max(ratios.values()) < 1.8
+    cost = accelsim.estimate("dcgan32", on=machine)
+    assert report.totals == cost.totals
+    assert [row["energy_by_value_j"] for row in cost.layer_rows if "adc_clipped" in row] == [None] * 4
 
 
 def test_a_machine_without_crossbars_has_none_in_its_program() -> None:

@@ -144,7 +144,7 @@ def _assumptions(steps: list[CrossbarStep], machine: ReramArchitecture, resource
         "a cold batch loads all weights from off chip once and programs them into the cells; "
         + ("the cells keep them, so later batches move only inputs and outputs" if stay else "so does every other"),
         "padding and inserted zeros are driven and converted like any input; energies are those of a mean action, "
-        "whatever the values (analysis/crossbar_effects.py follows them)",
+        "whatever the values; energy_by_value_j of the layers of a run follows them",
         "layers run one after the other without copies of their crossbars, so a layer lasts as long as its positions; "
         "buffers, bus and routers keep up",
         "an input is sent to each tile of its layer over one router and waits in one buffer of all tiles together; "

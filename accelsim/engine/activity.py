@@ -11,6 +11,7 @@ from accelsim.formats.affine import AffineInt, Scaling
 from accelsim.formats.binary import Binary
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
+from accelsim.ir.crossbar_target import CellActivity
 
 Patterns = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -19,12 +20,13 @@ Patterns = NDArray[np.uint8] | NDArray[np.uint16]
 class LayerActivity:
     """Accumulators of one multiplying layer: outputs of the run, and how many overflowed as `Overflows` counts them.
 
-    adc_clipped: conversions of its crossbars that clipped.
+    adc_clipped: conversions of its crossbars that clipped. cells: what was driven into them.
     """
 
     outputs: int
     overflowed: int
     adc_clipped: int = 0
+    cells: CellActivity = field(default_factory=CellActivity)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class ActivityCounter:
 
     def _layer(self, name: str) -> LayerActivity:
         seen = self.overflows(name)
-        return LayerActivity(self._outputs[name], seen.outputs, seen.adc_clipped)
+        return LayerActivity(self._outputs[name], seen.outputs, seen.adc_clipped, seen.cells)
 
 
 def value_activity(codes: Array, format: IntegerFormat, scaling: Scaling) -> ValueActivity:

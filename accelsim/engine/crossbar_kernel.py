@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from accelsim.engine.bounds import accumulator_is_proven
+from accelsim.engine.crossbar_activity import RowLoads, cell_activity, row_loads
 from accelsim.engine.crossbar_cells import FRACTION, NOISE, RowGroup, random_for
 from accelsim.engine.crossbar_inputs import Driven, driven
 from accelsim.engine.crossbar_matrices import padded, placed, vectors
@@ -50,6 +51,7 @@ class CrossbarKernel:
     first_image: int = 0
     always: bool = False
     _programmed: dict[tuple[object, ...], tuple[LinearLayer, list[Programmed]]] = field(default_factory=dict)
+    _loads: dict[tuple[object, ...], tuple[LinearLayer, list[RowLoads]]] = field(default_factory=dict)
 
     def from_image(self, first: int) -> "CrossbarKernel":
         """The same cells for a batch that begins at another image."""
@@ -61,6 +63,7 @@ class CrossbarKernel:
         """See `LinearKernel`. The accumulator acts once, on the finished sum."""
         crossbar, accumulator = layer.crossbar, layer.accumulator
         assert accumulator is not None
+        self._watch(op, x, source, layer, overflows)
         if crossbar is None or self._is_exact(op, source, layer, crossbar):
             return self.exact.sums(op, x, source, layer, overflows)
         from threadpoolctl import threadpool_limits
@@ -94,6 +97,7 @@ class CrossbarKernel:
     ) -> Array:
         """See `LinearKernel`."""
         if layer.crossbar is None or self._is_exact(op, source, layer, layer.crossbar):
+            self._watch(op, x, source, layer, overflows)
             return self.exact.codes(op, x, source, layer, out, relu, overflows)
         format, _ = affine_of(out)
         sums = self.sums(op, x, source, layer, overflows)
@@ -104,6 +108,15 @@ class CrossbarKernel:
             return False
         assert layer.accumulator is not None
         return layer.accumulator.overflow == "wrap" or accumulator_is_proven(op, layer, source)
+
+    def _watch(self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None) -> None:
+        """Count what these codes drive through the cells of a layer."""
+        if layer.crossbar is None or overflows is None:
+            return
+        key = id(layer), op, x.shape[1:]
+        if key not in self._loads:
+            self._loads[key] = layer, list(row_loads(op, x.shape[1:], layer, layer.crossbar))
+        overflows.cells += cell_activity(op, x, source, self._loads[key][1], layer.crossbar)
 
     def _cells(
         self, op: Linear, sample: tuple[int, ...], layer: LinearLayer, crossbar: CrossbarTarget

@@ -1,6 +1,6 @@
 """What every kernel of a multiplying layer provides, plain or fast."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import requantize, requantize_fixed
+from accelsim.ir.crossbar_target import CellActivity
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 
@@ -25,11 +26,12 @@ class Overflows:
 
     Saturating (`sat`, `sat_sym`, `sat_zero`): at any addition, even where the end is in range; the bias that is loaded
     is no addition. Wrapping: at the end, which is when exact bias plus products are not what the register holds; so it
-    is for any sums of crossbars. adc_clipped: conversions of crossbars that clipped.
+    is for any sums of crossbars. adc_clipped: conversions of crossbars that clipped. cells: what was driven into them.
     """
 
     outputs: int = 0
     adc_clipped: int = 0
+    cells: CellActivity = field(default_factory=CellActivity)
 
 
 class LinearKernel(Protocol):
