@@ -49,6 +49,7 @@ FLOORS = {
     "ir": 3,
     "hardware": 3,
     "formats": 2,
+    "machine_code": 1,
     "errors": 1,
     "shared": 1,
     "yaml_file": 1,
@@ -60,7 +61,7 @@ SAME_FLOOR = {("shared", "errors"), ("yaml_file", "errors")}
 
 HOMES = {
     "torch": ("accelsim.models.", "accelsim.training."),
-    "numba": ("accelsim.engine.kernels.",),
+    "numba": ("accelsim.engine.kernels.", "accelsim.mapping.kernels.", "accelsim.machine_code."),
     "llvmlite": ("accelsim.engine.kernels.",),
     "matplotlib": ("accelsim.plots",),
 }

@@ -29,36 +29,11 @@ class Footprints:
     largest_tile: int
 
 
-@dataclass
-class _Names:
-    """For every index of a dim that is visited, a number for the turn, the copy of the parent and that of the child;
-    how many numbers there are of each, at most.
-    """
-
-    index: Ints
-    numbers: dict[str, Ints]
-    most: dict[str, int]
-
-
-def _names(size: int, loops: list[tuple[int, Loop]], fetch: int, above: int) -> _Names:
-    """Temporal loops up to index `fetch` take every turn, later ones the first; fan-outs before `above` make copies of
-    the parent.
-    """
-    index = inside = np.arange(size)
-    numbers = dict.fromkeys(("turn", "parent", "copy"), np.zeros(size, np.int64))
-    most, length = dict.fromkeys(numbers, 1), size
-    for i, loop in loops:
-        chunk, chunks = inside // loop.step, -(-length // loop.step)
-        inside, length = inside - chunk * loop.step, min(length, loop.step)
-        if not loop.spatial and i > fetch:
-            first = chunk == 0
-            index, inside = index[first], inside[first]
-            numbers = {name: number[first] for name, number in numbers.items()}
-            continue
-        for name in ("turn",) if not loop.spatial else ("parent", "copy") if i < above else ("copy",):
-            numbers[name] = numbers[name] * chunks + chunk
-            most[name] *= chunks
-    return _Names(index, numbers, most)
+def words_of(space: Space, operand: str) -> Ints:
+    """The index that each pair of a position and a tap has, int64 [positions, taps], -1 outside the tensor."""
+    if operand == "W":
+        return np.tile(np.arange(space.taps), (space.positions, 1))
+    return space.inputs if operand == "I" else space.outputs
 
 
 def footprints(
@@ -67,32 +42,10 @@ def footprints(
     """Of operand W, I or O, under the loops over positions and over taps outside the child, each with its index in the
     nest: fetched in the body of loop `fetch`, from a parent inside the first `above` loops.
     """
-    a, b = _names(space.positions, positions, fetch, above), _names(space.taps, taps, fetch, above)
-    if operand == "W":
-        words = np.broadcast_to(b.index, (len(a.index), len(b.index)))
-    else:
-        words = (space.inputs if operand == "I" else space.outputs)[np.ix_(a.index, b.index)]
-    real = words >= 0
-    width = int(words.max(initial=0)) + 1
+    from accelsim.mapping.kernels.touched import under_loops
 
-    def pairs(name: str) -> Ints:
-        return a.numbers[name][:, None] * b.most[name] + b.numbers[name]
-
-    def distinct(name: str) -> tuple[Ints, int]:
-        copies = a.most[name] * b.most[name]
-        return np.unique(((pairs("turn") * copies + pairs(name)) * width + words)[real]), copies
-
-    by_copy, copies = distinct("copy")
-    by_parent, parents = (by_copy, copies) if a.most["copy"] * b.most["copy"] == 1 else distinct("parent")
-    return Footprints(
-        union=len(by_parent),
-        total=len(by_copy),
-        largest_fetch=_most(by_parent // (width * parents)),
-        largest_tile=_most(by_copy // width),
+    a, b = (
+        np.array([(i, loop.step, loop.spatial) for i, loop in loops], np.int64).reshape(-1, 3)
+        for loops in (positions, taps)
     )
-
-
-def _most(names: Ints) -> int:
-    """How often the most frequent of sorted names is there."""
-    starts = np.flatnonzero(np.diff(names, prepend=-1))
-    return int(np.diff(starts, append=len(names)).max(initial=0))
+    return Footprints(*(int(count) for count in under_loops(words_of(space, operand), a, b, fetch, above)))

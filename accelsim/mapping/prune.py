@@ -16,21 +16,18 @@ def without_dominated(table: AxisTable, hierarchy: Hierarchy) -> AxisTable:
     The score is non-decreasing in every column except the copies (V) of sums across a fan-out with another memory of
     sums beyond it; there the column must be equal.
     """
+    from accelsim.mapping.kernels.columns import undominated
+
     deepest, profits = {}, {}
     for operand, _, child in hierarchy.boundaries:
         if child < hierarchy.levels:
             deepest[operand] = child
         if child < hierarchy.levels or operand in hierarchy.latch:
             profits[operand] = child
-    columns = list(table.values.T)
-    for values, column in zip(table.values.T, columns_of(hierarchy), strict=True):
-        if column.kind == "V" and column.operand == "O" and column.child < deepest.get("O", 0):
-            columns.append(-values)
+    equal = [
+        column.kind == "V" and column.operand == "O" and column.child < deepest.get("O", 0)
+        for column in columns_of(hierarchy)
+    ]
     mattering = np.array([(1 << profits.get(operand, 0)) - 1 for operand in OPERANDS])
     group = (table.moves & mattering) @ (1 << hierarchy.levels * np.arange(len(OPERANDS)))
-    no_worse = group[:, None] == group[None]
-    for values in columns:
-        no_worse &= values[:, None] <= values[None]
-    first = np.arange(len(group))[:, None] < np.arange(len(group))[None]
-    beaten = (no_worse & (~no_worse.T | first)).any(axis=0)
-    return table.keep(np.flatnonzero(~beaten))
+    return table.keep(undominated(table.values, np.array(equal, dtype=np.int64), group))

@@ -2,41 +2,36 @@
 
 A node at depth d stands for all chains that begin with the same d tiles. Its numbers are the least of each column over
 those chains and the running loops that all of them have: with them a cost is a lower bound for every chain below.
+Depths at which nothing is left to choose are left out.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
 from accelsim.mapping.tables import AxisTable, Floats, Ints
 
 
-@dataclass(frozen=True)
-class Depth:
-    """Nodes that fix the same number of tiles: least float64 [columns, nodes], moves int64 [operands, nodes].
+@dataclass(frozen=True, eq=False)
+class AxisTree:
+    """All nodes, the root first, the leaves, which are the rows of `table`, last.
 
-    The children of node i are nodes first[i] .. first[i] + count[i] - 1 of the next depth.
+    least float64 [nodes, columns]; nodes int64 [nodes, 5]: the loops that surely run and move an operand, bit operand *
+    levels + level; those that do not move it; 1; the first child; how many follow on each other from there. A lone root
+    is its own child. sizes: nodes of each depth 0 to levels.
     """
 
+    table: AxisTable
     least: Floats
-    moves: Ints
-    stays: Ints
-    first: Ints
-    count: Ints
+    nodes: Ints
+    sizes: tuple[int, ...]
 
     @property
-    def nodes(self) -> int:
-        """How many."""
-        return len(self.count)
-
-
-@dataclass(frozen=True)
-class AxisTree:
-    """Depth d fixes the tiles of the first d loops; the nodes of the last depth are chains, rows of `table`."""
-
-    table: AxisTable
-    depths: tuple[Depth, ...]
+    def leaves(self) -> int:
+        """The number of the first leaf."""
+        return len(self.nodes) - len(self.table.values)
 
 
 @lru_cache(maxsize=1024)
@@ -47,19 +42,28 @@ def tree_of(table: AxisTable) -> AxisTree:
     order = np.lexsort(keys[::-1])
     table, keys = table.keep(order), keys[:, order]
     dims = table.chains.shape[1]
-    fresh = np.concatenate([np.ones((len(keys), 1), bool), keys[:, 1:] != keys[:, :-1]], axis=1)
-    starts = [np.zeros(1, np.int64)]
-    starts += [np.flatnonzero(fresh[: dims * depth].any(axis=0)) for depth in range(1, levels + 1)]
-    finer = [*starts[1:], starts[-1]]
-    return AxisTree(table, tuple(_depth(table, now, after) for now, after in zip(starts, finer, strict=True)))
-
-
-def _depth(table: AxisTable, starts: Ints, finer: Ints) -> Depth:
-    first = np.searchsorted(finer, starts)
-    return Depth(
-        least=np.ascontiguousarray(np.minimum.reduceat(table.values, starts, axis=0).T),
-        moves=np.ascontiguousarray(np.bitwise_and.reduceat(table.moves, starts, axis=0).T),
-        stays=np.ascontiguousarray(np.bitwise_and.reduceat(table.stays, starts, axis=0).T),
-        first=first,
-        count=np.diff(first, append=len(finer)),
-    )
+    fresh = np.ones((levels + 1, len(order)), bool)
+    fresh[0, 1:] = False
+    changes = (keys[:, 1:] != keys[:, :-1]).reshape(levels, dims, -1).any(axis=1)
+    fresh[1:, 1:] = np.logical_or.accumulate(changes, axis=0)
+    starts = [np.flatnonzero(row) for row in fresh]
+    sizes = tuple(len(begin) for begin in starts)
+    kept = [depth for depth in range(levels + 1) if depth == 0 or sizes[depth] != sizes[depth - 1]]
+    bits = 1 << levels * np.arange(table.moves.shape[1])
+    moves, stays = table.moves @ bits, table.stays @ bits
+    first, count, above = [], [], 0
+    for depth, finer in pairwise(kept):
+        above += sizes[depth]
+        children = np.searchsorted(starts[finer], starts[depth])
+        first.append(above + children)
+        count.append(np.diff(children, append=sizes[finer]))
+    leaves = [0] * len(order)
+    nodes = [
+        np.concatenate([np.bitwise_and.reduceat(moves, starts[depth]) for depth in kept]),
+        np.concatenate([np.bitwise_and.reduceat(stays, starts[depth]) for depth in kept]),
+        np.ones(above + len(order), np.int64),
+        np.concatenate([*first, leaves]),
+        np.concatenate([*count, [1] * len(order)]),
+    ]
+    least = [np.minimum.reduceat(table.values, starts[depth], axis=0) for depth in kept]
+    return AxisTree(table, np.concatenate(least), np.stack(nodes, axis=1), sizes)

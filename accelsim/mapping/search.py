@@ -4,126 +4,91 @@ Space: every chain of every dim (`tables.py`) x one stationary operand a level (
 A partial mapping has a loop order and, for the outer memories, the tiles of all axes; its bound takes the least of each
 column over what may be inside. Outermost first, because off-chip traffic, most of the energy and all of the first fill,
 is then exact early; orders from the start, because else the bound of every inner memory would keep all operands in
-place at once. The best partial mappings are opened first, whole arrays at a time, so that a good mapping is at hand
-early and memory stays small.
+place at once. A stage chooses all tiles inside one memory, one axis after the other; then the most promising partial
+mapping is opened first, so that a good mapping is at hand early (`kernels/descent.py`).
+
+An order keeps an operand in place at a level. That changes a count only where both loops that move the operand and
+loops that do not run there. Where the operand kept gains nothing, the same tiles with another operand, or with the
+first one if none gains, cost no more, so that order is left out.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import OPERANDS, LayerProblem
 from accelsim.mapping.refine import AxisTree
-from accelsim.mapping.rows import Batch, Products, unchanged, undecided
-from accelsim.mapping.score import Goal, Scores, fitting, orders_of, score, stationary_choices
+from accelsim.mapping.score import (
+    Goal,
+    boundary_rules,
+    layer_rules,
+    memory_rules,
+    orders_of,
+    stationary_choices,
+)
 from accelsim.mapping.tables import Ints
 
-ROWS_AT_ONCE = 16384
-FIRST_ROWS, GROWTH = 16, 16
-"""Partial mappings are opened in batches, each so many times larger than the last."""
-TIE = 1e-12
-"""Relative difference below which two costs are the same: the order of additions differs."""
+FIRST_CHILD = 3
+"""Column of a tree's nodes, see `refine.py`."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """The best row: order (index into `orders_of`), chain of each table, and its key (goal, energy, latency)."""
+    """The best row: order (index into `orders_of`), chain of each table, and its key (goal, energy, latency).
+
+    rows: how many partial and complete mappings were looked at.
+    """
 
     order: int
     chains: tuple[int, ...]
     key: tuple[float, float, float]
-
-
-def _decisions(trees: list[AxisTree]) -> list[tuple[int, int]]:
-    """(level, axis) whose tile inside the next memory is to be chosen: level by level, axes with few tiles first."""
-    return [
-        (level, axis)
-        for level in range(len(trees[0].depths) - 1)
-        for axis in sorted(range(len(trees)), key=lambda axis: trees[axis].depths[level + 1].nodes)
-        if trees[axis].depths[level].nodes < trees[axis].depths[level + 1].nodes
-    ]
-
-
-@dataclass
-class _Search:
-    problem: LayerProblem
-    hierarchy: Hierarchy
-    goal: Goal
-    trees: list[AxisTree]
-    decisions: list[tuple[int, int]]
-    best: Found | None = None
-
-    def descend(self, done: int, batch: Batch) -> None:
-        """Complete partial mappings that have the first `done` decisions."""
-        grown, start = unchanged(batch), done
-        while done < len(self.decisions):
-            level, axis = self.decisions[done]
-            if done > start and grown.children(axis) > ROWS_AT_ONCE:
-                break
-            grown, done = grown.with_tiles(axis, self.trees[axis].depths[level + 1]), done + 1
-        complete = done == len(self.decisions)
-        products = grown.products()
-        room = fitting(self.problem, self.hierarchy, products)
-        whole = len(self.hierarchy.memories) if complete else self.decisions[done][0]
-        fits = np.flatnonzero(room & _gaining(products, self.hierarchy, whole))
-        if not len(fits):
-            return
-        scores = score(self.problem, self.hierarchy, self.goal, products.take(fits), not complete)
-        ranked = self.ranked(scores)
-        if complete:
-            if len(ranked):
-                self.keep(scores, int(ranked[0]), grown.take(fits[ranked[:1]]))
-            return
-        size = FIRST_ROWS
-        while len(ranked):
-            now, ranked = ranked[:size], ranked[size:]
-            self.descend(done, grown.take(fits[now]))
-            ranked = ranked[self.promising(scores)[ranked]]
-            size = min(ROWS_AT_ONCE, size * GROWTH)
-
-    def promising(self, scores: Scores) -> NDArray[np.bool_]:
-        """Rows that may still beat the best, in goal, then energy, then latency."""
-        if self.best is None:
-            return np.ones(len(scores.goal), dtype=bool)
-        goal, energy, latency = self.best.key
-        beats = (scores.energy_pj < energy * (1 - TIE)) | (
-            (scores.energy_pj <= energy * (1 + TIE)) & (scores.latency_cycles < latency * (1 - TIE))
-        )
-        return np.asarray((scores.goal < goal * (1 - TIE)) | ((scores.goal <= goal * (1 + TIE)) & beats))
-
-    def ranked(self, scores: Scores) -> Ints:
-        """Indices of the promising rows, best first; equal ones in the order they were made."""
-        rows = np.flatnonzero(self.promising(scores))
-        keys = (scores.latency_cycles[rows], scores.energy_pj[rows], scores.goal[rows])
-        return rows[np.lexsort(keys)]
-
-    def keep(self, scores: Scores, i: int, found: Batch) -> None:
-        """Row i, the one mapping in `found`, is the best so far."""
-        key = (float(scores.goal[i]), float(scores.energy_pj[i]), float(scores.latency_cycles[i]))
-        self.best = Found(int(found.order[0]), tuple(int(nodes[0]) for nodes in found.nodes), key)
-
-
-def _gaining(rows: Products, hierarchy: Hierarchy, levels: int) -> NDArray[np.bool_]:
-    """Rows without those whose order gains nothing at one of the first `levels`, where all tiles are known.
-
-    An order keeps an operand in place at a level. That changes a count only where both loops that move the operand and
-    loops that do not run there. Where the operand kept gains nothing, the same tiles with another operand, or with the
-    first one if none gains, cost no more.
-    """
-    good, digits = np.ones(len(rows), dtype=bool), rows.order
-    gains = {operand: rows.moves(i) & rows.stays(i) for i, operand in enumerate(OPERANDS)}
-    for level, choices in reversed(list(enumerate(stationary_choices(hierarchy)))):
-        digits, choice = np.divmod(digits, len(choices))
-        if level < levels and len(choices) > 1:
-            each = np.stack([gains[operand] >> level & 1 for operand in choices]).astype(bool)
-            good &= each[choice, np.arange(len(rows))] | ((choice == 0) & ~each.any(axis=0))
-    return good
+    rows: int
 
 
 def search(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, trees: list[AxisTree]) -> Found | None:
     """The best complete mapping, `Found.chains` indexing into the trees' tables; None where nothing fits."""
-    state = _Search(problem, hierarchy, goal, trees, _decisions(trees))
-    state.descend(0, undecided(tuple(tree.depths[0] for tree in trees), len(orders_of(hierarchy))))
-    return state.best
+    from accelsim.mapping.kernels.descent import Plan, descend
+    from accelsim.mapping.kernels.products import Trees
+    from accelsim.mapping.kernels.rules import Rules
+
+    roots = np.cumsum([0, *(len(tree.nodes) for tree in trees)])
+    leaves = roots[:-1] + [tree.leaves for tree in trees]
+    nodes = np.concatenate([tree.nodes for tree in trees])
+    nodes[:, FIRST_CHILD] += np.repeat(roots[:-1], np.diff(roots))
+    packed = Trees(
+        np.concatenate([tree.least for tree in trees]), nodes, np.stack([roots, [*leaves, roots[-1]]], axis=1)
+    )
+    rules = Rules(boundary_rules(hierarchy), memory_rules(hierarchy), layer_rules(problem, hierarchy, goal))
+    key, place = descend(packed, Plan(_stages(trees), _orders(hierarchy)), rules)
+    if place[0] < 0:
+        return None
+    chains = tuple(int(leaf) for leaf in place[: len(trees)] - leaves)
+    return Found(int(place[-2]), chains, (float(key[0]), float(key[1]), float(key[2])), int(place[-1]))
+
+
+def _stages(trees: list[AxisTree]) -> Ints:
+    """Per stage its axes, how many, and the levels known after it: level by level, axes with few tiles first."""
+    levels = len(trees[0].sizes) - 1
+    found = []
+    for level in range(levels):
+        growing = [axis for axis, tree in enumerate(trees) if tree.sizes[level] < tree.sizes[level + 1]]
+        if growing:
+            found.append((level, sorted(growing, key=lambda axis: trees[axis].sizes[level + 1])))
+    found = found or [(0, [0])]
+    known = [*(level for level, _ in found[1:]), levels]
+    return np.array(
+        [
+            [*axes, *[0] * (len(trees) - len(axes)), len(axes), after]
+            for (_, axes), after in zip(found, known, strict=True)
+        ]
+    )
+
+
+@lru_cache(maxsize=256)
+def _orders(hierarchy: Hierarchy) -> Ints:
+    """Bits of the operand kept per order and level; then those of all choices, and of the first."""
+    choices = [[1 << OPERANDS.index(operand) for operand in level] for level in stationary_choices(hierarchy)]
+    kept = [[1 << OPERANDS.index(operand) for operand in order] for order in orders_of(hierarchy)]
+    return np.array([*kept, [sum(level) for level in choices], [level[0] for level in choices]])

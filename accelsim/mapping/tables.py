@@ -14,14 +14,14 @@ made of *columns*, each a product over axes of one number a chain:
 Beside the columns, `moves` tells at which levels a loop that moves each operand runs; over axes it is an OR.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.mapping.footprints import words_of
 from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import OPERANDS, LayerProblem
 from accelsim.mapping.spaces import Space
@@ -29,6 +29,7 @@ from accelsim.mapping.spaces import Space
 Tiles = Literal["divisors", "near"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+KINDS = ("cycles", "U", "V", "fetches", "first", "tile")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,16 @@ def columns_of(hierarchy: Hierarchy) -> tuple[Column, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=64)
+def column_numbers(hierarchy: Hierarchy) -> Ints:
+    """The columns as int64 [n, 5]: kind, operand, parent, child, j; see `kernels/columns.py`."""
+    rows = [
+        (KINDS.index(c.kind), OPERANDS.index(c.operand or "W"), c.parent, c.child, c.j) for c in columns_of(hierarchy)
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
 def skeleton(hierarchy: Hierarchy) -> Hierarchy:
     """The hierarchy without sizes, energies and widths: all that chains and their columns depend on."""
     memories = tuple(
@@ -142,96 +153,16 @@ def _factors(count: int, tiles: Tiles) -> list[int]:
     return [times for times in range(1, count + 1) if count % times == 0]
 
 
-@dataclass(frozen=True)
-class _Turns:
-    """Per chain and j + 1 (0: before all loops), [n, levels + 1]: turns in lock step, and summed over busy copies."""
-
-    lock_step: Ints
-    busy: Ints
-
-    @property
-    def moves(self) -> Ints:
-        """Bit l set: the loop at level l runs."""
-        runs = self.lock_step[:, 1:] > self.lock_step[:, :-1]
-        return np.asarray((runs << np.arange(runs.shape[1])).sum(axis=1))
-
-
-def _turns(size: int, chains: Ints, lanes: int, fan_level: int) -> _Turns:
-    """Closed forms of nested chunks: ceil(range / tile), only the last chunk of each level being short."""
-    n, levels = chains.shape
-    lock_step, busy = np.ones((n, levels + 1), np.int64), np.ones((n, levels + 1), np.int64)
-    lane = chains[:, fan_level]
-    block = lane * lanes
-    busy[:, 0] = _ceil(np.minimum(size, block), lane)
-    blocks, shares = _ceil(size, block), _ceil(size, lane)
-    last_block, last_share = size - (blocks - 1) * block, size - (shares - 1) * lane
-    for level in range(levels):
-        tile = chains[:, level] if level != fan_level else block
-        if level <= fan_level:
-            turns = _ceil(size, tile)
-            last = size - (turns - 1) * tile
-            lock_step[:, level + 1] = turns
-            busy[:, level + 1] = (turns - 1) * _ceil(np.minimum(tile, block), lane) + _ceil(
-                np.minimum(last, block), lane
-            )
-        else:
-            lock_step[:, level + 1] = (blocks - 1) * _ceil(lane, tile) + _ceil(np.minimum(last_block, lane), tile)
-            busy[:, level + 1] = (shares - 1) * _ceil(lane, tile) + _ceil(last_share, tile)
-    return _Turns(lock_step, busy)
-
-
-def _ceil(a: Ints | int, b: Ints) -> Ints:
-    return -(-a // b)
-
-
 @lru_cache(maxsize=512)
 def _channel_table(hierarchy: Hierarchy, dim: str, size: int, moved: str, tiles: Tiles) -> AxisTable:
     """Every chain of a dim that moves the operands in `moved`."""
+    from accelsim.mapping.kernels.columns import channel_columns
+
     lanes, fan = hierarchy.fan_out(dim), hierarchy.fan_level
     chains = _chains(size, lanes, hierarchy.levels, fan, tiles, _fixed_turns(hierarchy, dim))
-    turns = _turns(size, chains, lanes, fan)
-    values = np.ones((len(chains), len(columns_of(hierarchy))))
-    for i, column in enumerate(columns_of(hierarchy)):
-        matters = bool(column.operand) and column.operand in moved
-        outer, inner = column.parent <= fan, column.child > fan
-        if column.kind == "cycles":
-            values[:, i] = turns.lock_step[:, -1]
-        elif column.kind == "fetches":
-            values[:, i] = (turns.lock_step if outer else turns.busy)[:, column.child if matters else column.j + 1]
-        elif column.kind == "tile":
-            values[:, i] = chains[:, column.child - 1] if matters else 1
-        elif column.kind == "first":
-            values[:, i] = (
-                _first_fetch(size, chains, column.child, lanes, fan) if matters else 1 if outer else turns.busy[:, 0]
-            )
-        elif matters:
-            values[:, i] = size
-        else:
-            copies = inner if column.kind == "V" else not outer
-            values[:, i] = (turns.busy if copies else turns.lock_step)[:, column.j + 1]
-    running = turns.moves[:, None]
-    uses = np.array([operand in moved for operand in OPERANDS])
-    return AxisTable(chains[:, None, :], values, running * uses, running * ~uses)
-
-
-def _first_fetch(size: int, chains: Ints, child: int, lanes: int, fan_level: int) -> Ints:
-    """Length of the first tile of a memory, all its copies together."""
-    tile = chains[:, child - 1]
-    if child <= fan_level:
-        return tile
-    lane = chains[:, fan_level]
-    block = np.minimum(size, lane * lanes)
-    shares = _ceil(block, lane)
-    return np.asarray((shares - 1) * np.minimum(tile, lane) + np.minimum(tile, block - (shares - 1) * lane))
-
-
-Cuts = tuple[Ints, Ints, int]
-"""How a dim is cut outside a memory, per chain: length of a lane's share, length of a tile, number of lanes."""
-
-
-def _cuts(size: int, chains: Ints, child: int, lanes: int, fan_level: int) -> Cuts:
-    tile = chains[:, child - 1]
-    return (chains[:, fan_level], tile, lanes) if child > fan_level else (np.full_like(tile, size), tile, 1)
+    uses = np.array([operand in moved for operand in OPERANDS], dtype=np.int64)
+    values, runs = channel_columns(size, chains, lanes, fan, column_numbers(hierarchy), uses)
+    return AxisTable(chains[:, None, :], values, runs[:, None] * uses, runs[:, None] * (1 - uses))
 
 
 @lru_cache(maxsize=256)
@@ -243,78 +174,21 @@ def _space_table(
     tiles: Tiles,
 ) -> AxisTable:
     """All pairs of a chain of positions and one of taps."""
-    fan, (a_lanes, b_lanes) = hierarchy.fan_level, lanes
+    from accelsim.mapping.kernels.columns import space_columns
+
     positions, taps = (
-        _chains(size, copies, hierarchy.levels, fan, tiles, turns)
+        _chains(size, copies, hierarchy.levels, hierarchy.fan_level, tiles, turns)
         for size, copies, turns in zip((space.positions, space.taps), lanes, fixed_turns, strict=True)
     )
-    a_chain, b_chain = (grid.ravel() for grid in np.indices((len(positions), len(taps))))
-    a_chains, b_chains = positions[a_chain], taps[b_chain]
-    a = _turns(space.positions, a_chains, a_lanes, fan)
-    b = _turns(space.taps, b_chains, b_lanes, fan)
-    values = np.ones((len(a_chains), len(columns_of(hierarchy))))
-    footprint = lru_cache(maxsize=None)(partial(_footprint, space))
-    for i, column in enumerate(columns_of(hierarchy)):
-        if column.kind == "cycles":
-            values[:, i] = a.lock_step[:, -1] * b.lock_step[:, -1]
-            continue
-        by_a, by_b = space.moved_by(column.operand)
-        inner, outer = column.child > fan, column.parent <= fan
-        if column.kind == "fetches":
-            a_runs, b_runs = (t.lock_step if outer else t.busy for t in (a, b))
-            runs = a_runs[:, column.child if by_a else column.j + 1] * b_runs[:, column.child if by_b else column.j + 1]
-            values[:, i] = runs
-            continue
-        a_cuts = _cuts(
-            space.positions, a_chains if by_a else a_chains * 0 + space.positions, column.child, a_lanes, fan
-        )
-        b_cuts = _cuts(space.taps, b_chains if by_b else b_chains * 0 + space.taps, column.child, b_lanes, fan)
-        words = _footprints(footprint, column, a_cuts, b_cuts, outer)
-        if column.kind != "tile":
-            each_copy = inner if column.kind == "V" else not outer
-            a_runs, b_runs = (t.busy if each_copy else t.lock_step for t in (a, b))
-            words = words * (1 if by_a else a_runs[:, column.j + 1]) * (1 if by_b else b_runs[:, column.j + 1])
-        values[:, i] = words
-    uses = np.array([space.moved_by(operand) for operand in OPERANDS])
-    moves = (a.moves[:, None] * uses[:, 0]) | (b.moves[:, None] * uses[:, 1])
-    stays = (a.moves[:, None] * ~uses[:, 0]) | (b.moves[:, None] * ~uses[:, 1])
-    return AxisTable(np.stack([a_chains, b_chains], axis=1), values, moves, stays)
-
-
-def _footprints(footprint: Callable[..., tuple[int, int, int]], column: Column, a: Cuts, b: Cuts, outer: bool) -> Ints:
-    """Words per row: summed over all turns (U, V), of the largest fetch (first) or of the largest tile."""
-    every_copy = column.kind in ("V", "tile") or not outer
-    cuts, where = np.unique(np.stack([*a[:2], *b[:2]]), axis=1, return_inverse=True)
-    found = [
-        footprint(column.operand, (int(c[0]), int(c[1]), a[2]), (int(c[2]), int(c[3]), b[2]), every_copy)
-        for c in cuts.T
-    ]
-    which = {"U": 0, "V": 0, "first": 1, "tile": 2}[column.kind]
-    return np.array([words[which] for words in found])[where.ravel()]
-
-
-def _footprint(
-    space: Space, operand: str, a: tuple[int, int, int], b: tuple[int, int, int], every_copy: bool
-) -> tuple[int, int, int]:
-    """Distinct indices touched: (sum over turns, most in a turn, most in one copy's turn).
-
-    a, b: (lane, tile, lanes) of positions and taps. Without `every_copy`, copies of a turn share what they have alike.
-    """
-    (a_turn, a_copy), (b_turn, b_copy) = _groups(space.positions, *a), _groups(space.taps, *b)
-    index = np.arange(space.taps)[None] if operand == "W" else space.inputs if operand == "I" else space.outputs
-    index = np.broadcast_to(index, (space.positions, space.taps))
-    width, copies = int(index.max()) + 1, a[2] * b[2]
-    turn = a_turn[:, None] * (int(b_turn.max()) + 1) + b_turn
-    copy = a_copy[:, None] * b[2] + b_copy if every_copy else 0
-    touched = np.sort(((turn * copies + copy) * width + index)[index >= 0])
-    touched = touched[np.diff(touched, prepend=-1) > 0]
-    by_copy = np.bincount(touched // width) if width else np.zeros(1, np.int64)
-    by_turn = np.bincount(touched // (width * copies)) if width else by_copy
-    return len(touched), int(by_turn.max(initial=0)), int(by_copy.max(initial=0))
-
-
-def _groups(size: int, lane: int, tile: int, lanes: int) -> tuple[Ints, Ints]:
-    """For every index of a dim: the turn, alike in all copies, and the copy that take it."""
-    block, within = np.divmod(np.arange(size), lane * lanes)
-    copy, inside = np.divmod(within, lane)
-    return block * -(-lane // tile) + inside // tile, copy
+    words = np.stack([words_of(space, operand) for operand in OPERANDS])
+    uses = np.array([space.moved_by(operand) for operand in OPERANDS], dtype=np.int64)
+    columns = column_numbers(hierarchy)
+    values, a_runs, b_runs = space_columns(words, positions, taps, lanes, hierarchy.fan_level, columns, uses)
+    a, b = (grid.ravel() for grid in np.indices((len(positions), len(taps))))
+    by_a, by_b = a_runs[a][:, None], b_runs[b][:, None]
+    return AxisTable(
+        np.stack([positions[a], taps[b]], axis=1),
+        values,
+        by_a * uses[:, 0] | by_b * uses[:, 1],
+        by_a * (1 - uses[:, 0]) | by_b * (1 - uses[:, 1]),
+    )
