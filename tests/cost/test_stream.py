@@ -7,6 +7,7 @@ import pytest
 from accelsim.cost.costing import cost
 from accelsim.cost.stream_cost import stream_cost, stream_summary
 from accelsim.cost.stream_fabric import layer_parts, memory_blocks
+from accelsim.cost.stream_search import balanced_folding
 from accelsim.errors import AccelsimError, DoesNotFit, LocatedErrors
 from accelsim.flow import estimate, program_for
 from accelsim.formats.text import parse_precision
@@ -284,6 +285,20 @@ def test_a_rate_that_is_asked_for_is_met_with_fewer_multipliers():
     assert fast.resources.used["dsp"] > slow.resources.used["dsp"]
     with pytest.raises(DoesNotFit, match=r"layer a: 1e\+09 images/s asked, at most"):
         stream_summary(made, machine(images_per_s=1e9))
+
+
+def test_the_folding_of_zc706_is_what_the_search_finds_for_its_rate():
+    network, precision = PUBLISHED["cnv_w1a1"]
+    shipped = read_yaml(find_shared("hw_configs", "zc706_stream")).data
+    section = {**shipped["stream"], "foldings": {}, "images_per_s": 21906}
+    device = parse_architecture({**shipped, "stream": section}, "machine")
+    made = program_for(load_workload(graph_path(network)), device, parse_precision(precision))
+    given = load_architecture("zc706_stream").folding_for(network, 1, 1).layers
+    found = balanced_folding(made, device)
+    assert {name: (fold.pe, fold.simd) for name, fold in found.items()} == {
+        name: (fold.pe, fold.simd) for name, fold in given.items()
+    }
+    assert 21906 <= summary("cnv_w1a1", "zc706_stream").images_per_s < 1.25 * 21906
 
 
 def test_the_search_finds_the_fastest_of_all_foldings_of_a_small_network():
