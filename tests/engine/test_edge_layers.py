@@ -97,13 +97,13 @@ def run(kernels: str, images: int, precision: str = HARD, batch: int = 1) -> acc
         images=images,
         batch=batch,
         calibration_images=4,
-        kernels=kernels,  # type: ignore[arg-type]
+        kernels=kernels,
     )
 
 
 def images_of(report: accelsim.Report) -> Array:
     assert report.images is not None
-    return report.images
+    return np.asarray(report.images)
 
 
 @BOTH

@@ -54,20 +54,15 @@ class Method:
 
     @property
     def channels(self) -> int:
-        """Output channels in one register of lanes."""
-        return 8 if self.is_planes or self.digits == 2 else 16
-
-    @property
-    def vectors(self) -> int:
-        """Registers of lanes that a panel has at least."""
-        return self.digits
+        """Output channels of the narrower panels; the others have twice as many."""
+        return 8 if self.storage == "trits" or self.digits == 2 else 16
 
     def tile(self, vectors: int, marks: bool) -> Tile:
-        """What multiplies, with so many registers of lanes; `marks`: overflows are counted."""
+        """What multiplies panels of `vectors` times `channels` lanes; `marks`: overflows are counted."""
         if self.is_native and self.tree:
             return native.clamped(self.storage, vectors, self.to_zero, marks)
-        if self.is_native:
-            return native.plain(self.storage, vectors, self.digits, self.wide)
+        if self.is_native:  # a register holds 8 channels of signs
+            return native.plain(self.storage, vectors * (2 if self.storage == "signs" else 1), self.digits, self.wide)
         if self.tree:
             return portable.clamped(vectors)
         return portable.plain(vectors, np.int64 if self.in_64_bits else np.int32, self.wide)

@@ -17,7 +17,7 @@ NEEDED = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni")
 TALL, SHORT = 12, 4
 """Rows of a tile: with two registers of lanes 24 sums, two of weights and one of input, of the 32 there are."""
 MARKING = 6
-"""Rows of a tile whose sums have a second register each, for the marks."""
+"""Rows of a tile whose sums have a second register each, for the marks, or of four registers of lanes."""
 WIDTHS = (1, 2)
 """Registers of lanes of a tile."""
 
@@ -92,7 +92,7 @@ def plain(product: str, vectors: int, digits: int, wide: bool) -> Tile:
     """Sums of `bytes`, `shorts`, `signs` or `trits`; see `Tile`."""
     chosen = {"bytes": BYTES, "shorts": SHORTS, "signs": SIGNS, "trits": TRITS}[product]
     name = f"native {product} {vectors} {digits} {wide}"
-    tall = TALL if chosen.words == 1 else MARKING
+    tall = TALL if chosen.words == 1 and vectors <= max(WIDTHS) else MARKING
     short, high = _plain(chosen, SHORT, vectors, name), _plain(chosen, tall, vectors, name)
     element, biased = (np.int32, wide) if chosen.lane.width == 32 else (np.int64, True)
     return Tile(

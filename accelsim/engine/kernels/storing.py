@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled
+from accelsim.engine.kernels.compiling import compiled, inlined
+from accelsim.engine.kernels.planes import below, unequal
 
 Array = NDArray[Any]
 
@@ -56,6 +57,19 @@ def _lay_codes(first: int, last: int, codes: Array, frame: Frame, offset: int, z
                     inside[c] = codes[at + c * frame.from_channel] + offset
 
 
+def _word_of(codes: Array, at: int, step: int, count: int, zero: int) -> tuple[np.uint64, np.uint64]:
+    """Which of `count` codes, `step` apart, are less than `zero`, and which are not `zero`."""
+    negative, present = np.uint64(0), np.uint64(0)
+    for c in range(count):
+        code = np.int64(codes[at + c * step]) - zero
+        negative |= np.uint64(code < 0) << np.uint64(c)
+        present |= np.uint64(code != 0) << np.uint64(c)
+    return negative, present
+
+
+word_of = inlined(_word_of)
+
+
 def _lay_planes(
     first: int, last: int, codes: Array, frame: Frame, zero: int, groups: int, planes: int, out: Array
 ) -> None:
@@ -65,27 +79,34 @@ def _lay_planes(
     words = -(-each // WORD_BITS)
     pixel = groups * words * planes
     pitch = frame.padded_width * pixel
+    in_bytes = codes.itemsize == 1 and frame.from_channel == 1
     for index in range(first, last):
         image, y = divmod(index, frame.padded_height)
         row, y = out[index * pitch : (index + 1) * pitch], y - frame.top
-        for k in range(pitch):
+        inside = 0 <= y < frame.height
+        begin, end = (frame.left * pixel, (frame.left + frame.width) * pixel) if inside else (pitch, pitch)
+        for k in range(begin):
             row[k] = 0
-        if y < 0 or y >= frame.height:
-            continue
-        for x in range(frame.width):
+        for k in range(end, pitch):
+            row[k] = 0
+        place = begin
+        for x in range(frame.width if inside else 0):
             start = image * frame.from_image + y * frame.from_row + x * frame.from_column
             for group in range(groups):
                 for word in range(words):
-                    negative, present = np.uint64(0), np.uint64(0)
-                    for c in range(min(WORD_BITS, each - word * WORD_BITS)):
-                        channel = group * each + word * WORD_BITS + c
-                        code = np.int64(codes[start + channel * frame.from_channel]) - zero
-                        negative |= np.uint64(code < 0) << np.uint64(c)
-                        present |= np.uint64(code != 0) << np.uint64(c)
-                    place = (frame.left + x) * pixel + (group * words + word) * planes
-                    row[place] = negative
-                    if planes == 2:
-                        row[place + 1] = present
+                    channel = group * each + word * WORD_BITS
+                    count = min(WORD_BITS, each - word * WORD_BITS)
+                    at = start + channel * frame.from_channel
+                    if in_bytes and count == WORD_BITS:
+                        row[place] = below(codes.ctypes.data + at, zero)
+                        if planes == 2:
+                            row[place + 1] = unequal(codes.ctypes.data + at, zero)
+                    else:
+                        negative, present = word_of(codes, at, frame.from_channel, count, zero)
+                        row[place] = negative
+                        if planes == 2:
+                            row[place + 1] = present
+                    place += planes
 
 
 lay_codes, lay_planes = compiled(_lay_codes), compiled(_lay_planes)
