@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import takewhile
 from typing import Annotated, Literal
 
@@ -16,7 +17,27 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.number_formats import Factor, FormatCost, FormatKey, FormatMatch, NoFormat, match_format
-from accelsim.hardware.quantity import UNSURE, Count, Frozen, PositiveCount, PositiveQuantity, Quantity, Source
+from accelsim.hardware.quantity import (
+    UNSURE,
+    Count,
+    Frozen,
+    PositiveCount,
+    PositiveQuantity,
+    Quantity,
+    Source,
+    numbers,
+    without_later,
+)
+from accelsim.hardware.sram_fit import Bank, GivenCacti, sram_figures
+from accelsim.hardware.technology import (
+    GivenArea,
+    GivenEnergy,
+    Technology,
+    area_sentence,
+    energy_sentence,
+    scaled_area,
+    scaled_energy,
+)
 from accelsim.hardware.vocabulary import Dimension, Operand
 
 OFF_CHIP = frozenset({"ddr3", "ddr4", "lpddr4", "hbm2", "flash"})
@@ -29,7 +50,10 @@ MemoryKind = Literal[
 ]
 Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
 TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
-PICO = 1e-12
+PICO, MILLI = 1e-12, 1e-3
+NOTHING = Quantity(value=0.0)
+ENERGIES = ("energy_pj_per_bit", "read_energy_pj_per_bit", "write_energy_pj_per_bit")
+FITTED = ("leakage_mw", "area_mm2")
 EVERYTHING: tuple[Operand, ...] = ("weights", "activations", "partial_sums")
 
 
@@ -54,7 +78,8 @@ Validated = Annotated[str, AfterValidator(_ids)]
 class Memory(Frozen):
     """One memory. Its size is given in exactly one way; energies are per bit moved through its port.
 
-    per_pe: each PE has a copy of this memory and of all after it; size and bandwidth are then of one copy.
+    per_pe: each PE has a copy of this memory and of all after it; size, bandwidth, area, leakage are of one copy.
+    cacti: energies, leakage and area that the file leaves out are those of a fit to CACTI 7.
     """
 
     name: Name
@@ -70,9 +95,12 @@ class Memory(Frozen):
     burst_bytes: PositiveCount | None = None
     bandwidth_gb_per_s: PositiveQuantity | None = None
     bandwidth_bits_per_cycle: PositiveCount | None = None
-    energy_pj_per_bit: Quantity | None = None
-    read_energy_pj_per_bit: Quantity | None = None
-    write_energy_pj_per_bit: Quantity | None = None
+    energy_pj_per_bit: GivenEnergy | None = None
+    read_energy_pj_per_bit: GivenEnergy | None = None
+    write_energy_pj_per_bit: GivenEnergy | None = None
+    cacti: GivenCacti | None = None
+    leakage_mw: Quantity | None = None
+    area_mm2: GivenArea | None = None
 
     @property
     def off_chip(self) -> bool:
@@ -101,6 +129,33 @@ class Memory(Frozen):
         if self.bandwidth_gb_per_s is not None:
             return self.bandwidth_gb_per_s.value * 8e9 / clock_hz
         return math.inf if self.bandwidth_bits_per_cycle is None else float(self.bandwidth_bits_per_cycle)
+
+    def bank(self, node_nm: float) -> Bank | None:
+        """What the fit to CACTI is asked for; None where the file does not ask it."""
+        if self.cacti is None:
+            return None
+        size = self.size_bits / (8 * self.cacti.banks)
+        return Bank(self.cacti.transistors, node_nm, size, int(self.access_bits or 0))
+
+    @property
+    def left_to_the_fit(self) -> tuple[str, ...]:
+        """Keys that the file leaves to the fit to CACTI."""
+        keys = () if self.cacti is None else (*(ENERGIES[1:] if self.energy_pj_per_bit is None else ()), *FITTED)
+        return tuple(key for key in keys if getattr(self, key) is None)
+
+    def settled(self, technology: Technology) -> "Memory":
+        """With every figure in the process of the machine, and those of the fit where the file leaves them out."""
+        found: dict[str, Quantity] = {}
+        for key in ENERGIES:
+            if (energy := getattr(self, key)) is not None:
+                found[key] = scaled_energy(energy, technology)
+        if self.area_mm2 is not None:
+            found["area_mm2"] = scaled_area(self.area_mm2, technology)
+        bank = self.bank(technology.node_nm.value)
+        if bank is not None and self.cacti is not None:
+            figures = sram_figures(bank, int(self.cacti.banks))
+            found |= {key: figures[key] for key in self.left_to_the_fit}
+        return self.model_copy(update=found)
 
     @property
     def read_energy_j_per_bit(self) -> Quantity:
@@ -148,13 +203,14 @@ class Unroll(Frozen):
 
 class Array(Frozen):
     """rows x cols PEs. `latches`: operands that a PE keeps in its own operand register while they do not change,
-    at no energy beyond that of the MAC."""
+    at no energy beyond that of the MAC. `pe_area_um2`: one PE without memories and what formats name."""
 
     rows: PositiveCount
     cols: PositiveCount
     unroll: Unroll
     dataflow: Dataflow = "free"
     latches: Annotated[tuple[Operand, ...], Field(strict=False)] = ()
+    pe_area_um2: GivenArea | None = None
 
     @property
     def pes(self) -> int:
@@ -174,13 +230,6 @@ class Array(Frozen):
         return found
 
 
-class Technology(Frozen):
-    """The process of the chip."""
-
-    node_nm: PositiveQuantity
-    vdd_v: PositiveQuantity
-
-
 class Machine(Frozen):
     """What all kinds of machine share; each kind is a subclass with its own typed section.
 
@@ -194,8 +243,13 @@ class Machine(Frozen):
     clock_mhz: PositiveQuantity
     technology: Technology
     transposed_conv: TransposedConv
-    static_power_w: Quantity
+    given_static_power_w: Quantity | None = Field(default=None, alias="static_power_w")
     validated: Validated | None = None
+
+    @property
+    def static_power_w(self) -> Quantity:
+        """What the machine draws all the time, W: as the file says, else the leakage of its memories."""
+        return NOTHING if self.given_static_power_w is None else self.given_static_power_w
 
     @property
     def clock_hz(self) -> float:
@@ -216,7 +270,7 @@ class Machine(Frozen):
 
     def content_hash(self) -> str:
         """SHA-256 of what the file says: the same for another spelling, order or comment, another for any change."""
-        data = self.model_dump(mode="json", by_alias=True, exclude={"validated"})
+        data = without_later(self.model_dump(mode="json", by_alias=True, exclude={"validated"}))
         canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -227,7 +281,7 @@ class Machine(Frozen):
         return ((unjudged,) if self.validated == "no" else ()) + tuple(
             f"{self.name}: {path} = {number} is {'an estimate' if number.status == 'estimate' else 'recalled'}"
             + (f": {number.source}" if number.source else "")
-            for path, number in _numbers(self)
+            for path, number in numbers(self)
             if number.status in UNSURE
         )
 
@@ -235,9 +289,52 @@ class Machine(Frozen):
 class Architecture(Machine):
     """A machine that multiplies in an array of PEs behind a hierarchy of memories."""
 
-    memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1)]
+    given_memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1, alias="memories")]
     array: Array
-    formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1)]
+    given_formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1, alias="formats")]
+
+    @cached_property
+    def memories(self) -> tuple[Memory, ...]:
+        """Outermost first, with every figure in the process of the machine."""
+        return tuple(memory.settled(self.technology) for memory in self.given_memories)
+
+    @cached_property
+    def formats(self) -> dict[str, FormatCost]:
+        """Rate and energy by format, in the process of the machine."""
+        return {key: cost.settled(self.technology) for key, cost in self.given_formats.items()}
+
+    @property
+    def static_power_w(self) -> Quantity:
+        """As of any machine; without a figure in the file the leakage of all copies of its memories."""
+        if self.given_static_power_w is not None:
+            return self.given_static_power_w
+        leaking = [(m.leakage_mw, self.copies_of(m)) for m in self.memories if m.leakage_mw is not None]
+        return sum((leakage * (MILLI * copies) for leakage, copies in leaking), NOTHING)
+
+    def copies_of(self, memory: Memory) -> int:
+        """How many of a memory there are: one, or one for each PE from the first `per_pe` on."""
+        shared = memory.name in {shared.name for shared in self.shared_memories}
+        return 1 if shared else self.array.pes
+
+    def assumptions(self) -> tuple[str, ...]:
+        """As of any machine, and one sentence for each figure that is scaled or fitted, and for what leaks."""
+        return (*super().assumptions(), *(f"{self.name}: {sentence}" for sentence in self._derived()))
+
+    def _derived(self) -> Iterator[str]:
+        for path, given in numbers(self):
+            if isinstance(given, GivenEnergy) and (said := energy_sentence(path, given, self.technology)):
+                yield said
+            if isinstance(given, GivenArea) and (said := area_sentence(path, given, self.technology)):
+                yield said
+        for memory in self.given_memories:
+            if (bank := memory.bank(self.technology.node_nm.value)) is not None and memory.left_to_the_fit:
+                yield f"memories.{memory.name}: {', '.join(memory.left_to_the_fit)} by a {bank}"
+        leaking = [memory.name for memory in self.memories if memory.leakage_mw is not None]
+        if leaking and self.given_static_power_w is None:
+            yield f"static power is the leakage of {', '.join(leaking)} alone: that of logic and wires is not counted"
+        elif leaking:
+            power, names = self.given_static_power_w, ", ".join(leaking)
+            yield f"static power is {power} W as the file gives it; the leakage of {names} is taken to be in it"
 
     @property
     def summary(self) -> str:
@@ -294,18 +391,3 @@ def _size(memory: Memory) -> str:
 
 def _given(*candidates: Quantity | None) -> Quantity:
     return next(quantity for quantity in candidates if quantity is not None)
-
-
-def _numbers(part: object, path: str = "") -> Iterator[tuple[str, Quantity | Count]]:
-    """Every number of a model that can carry a source, with its path as the file spells it."""
-    if isinstance(part, Quantity | Count):
-        yield path, part
-    elif isinstance(part, Frozen):
-        for name in type(part).model_fields:
-            yield from _numbers(getattr(part, name), f"{path}.{name}".lstrip("."))
-    elif isinstance(part, dict):
-        for key, value in part.items():
-            yield from _numbers(value, f"{path}.{key}")
-    elif isinstance(part, tuple):
-        for entry in part:
-            yield from _numbers(entry, f"{path}.{getattr(entry, 'name', '')}")

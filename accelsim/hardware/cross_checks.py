@@ -9,7 +9,9 @@ from typing import get_args
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import BLOCK_BITS, OFF_CHIP, MemoryKind
-from accelsim.yaml_file import Check, Mistake, Plain, show
+from accelsim.hardware.sram_fit import Bank
+from accelsim.hardware.technology import refusal
+from accelsim.yaml_file import Check, Loc, Mistake, Plain, show
 
 _SIZES = ("size_mib", "size_kib", "size_bytes", "blocks")
 _ENERGIES = ("energy_pj_per_bit", "read_energy_pj_per_bit", "write_energy_pj_per_bit")
@@ -39,8 +41,66 @@ def memory_energies(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         if "energy_pj_per_bit" in memory:
             for key in split:
                 yield Mistake(("memories", i, key), "contradicts energy_pj_per_bit; give one or the other")
-        elif len(split) < 2 and not _misspelt(memory, _ENERGIES):
+        elif len(split) < 2 and "cacti" not in memory and not _misspelt(memory, _ENERGIES):
             yield Mistake(("memories", i), f"needs {_ENERGIES[0]}, or {_ENERGIES[1]} and {_ENERGIES[2]}")
+
+
+def fitted_memories(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Only an SRAM is estimated by the fit to CACTI, and only where it has points."""
+    for i, memory in _memories(data):
+        if "cacti" not in memory:
+            continue
+        place = ("memories", i, "cacti")
+        if memory.get("kind") in _KINDS - {"sram"}:
+            yield Mistake(place, f"only kind sram is estimated by the fit to CACTI, not {memory.get('kind')!r}")
+            continue
+        if "access_bits" not in memory:
+            yield Mistake(place, "needs access_bits: the width of the memory")
+        bank = _bank(memory, _number(_mapping(data.get("technology")).get("node_nm")))
+        if bank is not None and bank.refusal is not None:
+            yield Mistake(place, bank.refusal)
+
+
+def _bank(memory: Mapping[str, Plain], node_nm: float | None) -> Bank | None:
+    cacti = memory.get("cacti")
+    banks = _number(cacti.get("banks", 1)) if isinstance(cacti, dict) else 1.0
+    units = {"size_mib": 2**20, "size_kib": 2**10, "size_bytes": 1}
+    sizes = [n * units[key] for key in units if (n := _number(memory.get(key))) is not None]
+    bits = _number(memory.get("access_bits"))
+    if node_nm is None or not sizes or not bits or not banks or bits % 1:
+        return None
+    return Bank("lstp", node_nm, sizes[0] / banks, int(bits))
+
+
+def scaled_figures(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Figures of another process are scaled only where the table of nodes has points."""
+    technology = _mapping(data.get("technology"))
+    target = _number(technology.get("node_nm")), _number(technology.get("vdd_v"))
+    for loc, entry in _entries(dict(data), ()):
+        if "at_node_nm" not in entry:
+            continue
+        node, vdd = _number(entry["at_node_nm"]), _number(entry.get("at_vdd_v"))
+        energy = "at_vdd_v" in entry
+        if node is not None and (reason := refusal(node, vdd)):
+            yield Mistake((*loc, "at_node_nm"), reason)
+        elif target[0] is not None and (reason := refusal(target[0], target[1] if energy else None)):
+            yield Mistake((*loc, "at_node_nm"), f"cannot be scaled to the machine: {reason}")
+
+
+def _entries(data: Plain, loc: Loc) -> Iterator[tuple[Loc, dict[str, Plain]]]:
+    """Every mapping of the file and where it stands."""
+    if isinstance(data, dict):
+        yield loc, data
+    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, child in children:
+        yield from _entries(child, (*loc, key))
+
+
+def static_power(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """Static power is given, unless memories say what they leak."""
+    leaking = [memory for _, memory in _memories(data) if "cacti" in memory or "leakage_mw" in memory]
+    if "static_power_w" not in data and not leaking and not _misspelt(data, ("static_power_w",)):
+        yield Mistake(("static_power_w",), "missing")
 
 
 def memory_bandwidths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
@@ -183,6 +243,9 @@ def _number(value: Plain) -> float | None:
 STRUCTURE: tuple[Check, ...] = (
     memory_sizes,
     memory_energies,
+    fitted_memories,
+    scaled_figures,
+    static_power,
     memory_bandwidths,
     memory_order,
     copies,

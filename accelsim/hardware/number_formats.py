@@ -15,6 +15,7 @@ from accelsim.formats.minifloat import MINIFLOATS, MiniFloat
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.ternary import Ternary
 from accelsim.hardware.quantity import Frozen, PositiveCount, Quantity
+from accelsim.hardware.technology import GivenArea, GivenEnergy, Technology, scaled_area, scaled_energy
 from accelsim.hardware.vocabulary import Dimension
 
 INTEGER = "int"
@@ -121,11 +122,17 @@ FormatKey = Annotated[str, AfterValidator(_known_key)]
 
 class FormatCost(Frozen):
     """Rate and energy of one format. `energy_pj` is per MAC. `lanes` says which loop dimensions the MACs of one PE and
-    cycle belong to (empty: the dimension across the columns)."""
+    cycle belong to (empty: the dimension across the columns). `area_um2`: the multipliers and adders of one PE."""
 
     macs_per_cycle_per_pe: PositiveCount
-    energy_pj: Quantity
+    energy_pj: GivenEnergy
+    area_um2: GivenArea | None = None
     lanes: Annotated[dict[Dimension, PositiveCount], Field(default_factory=dict)]
+
+    def settled(self, technology: Technology) -> "FormatCost":
+        """With energy and area in the process of the machine."""
+        area = None if self.area_um2 is None else scaled_area(self.area_um2, technology)
+        return self.model_copy(update={"energy_pj": scaled_energy(self.energy_pj, technology), "area_um2": area})
 
     @property
     def energy_j(self) -> Quantity:
