@@ -1,10 +1,12 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
+from accelsim.cost.as_stored import StoredStep, as_stored, uses_zeros, zero_sentences
 from accelsim.cost.crossbar import crossbar_cost
 from accelsim.cost.energy import by_component, saved_energy, step_energy, total
 from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.stream_cost import stream_cost
+from accelsim.cost.zeros import NOTHING_KNOWN, KnownZeros
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture, Machine
 from accelsim.hardware.number_formats import NoFormat
@@ -15,8 +17,12 @@ from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, 
 from accelsim.mapping.tasks import tasks
 
 
-def cost(program: Program, machine: Machine, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
+def cost(
+    program: Program, machine: Machine, batch: int, options: ScheduleOptions, zeros: KnownZeros = NOTHING_KNOWN
+) -> Cost | NoFormat:
     """Map the program and add everything up; NoFormat where the machine cannot multiply its formats.
+
+    zeros: of stored tensors, for machines that gate or compress them.
 
     Raises:
         AccelsimError: the batch is not positive, or a layer does not fit.
@@ -24,7 +30,10 @@ def cost(program: Program, machine: Machine, batch: int, options: ScheduleOption
     if batch < 1:
         raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
     if isinstance(machine, Architecture):
-        return _array_cost(program, machine, batch, options)
+        work = tasks(program, machine, batch)
+        return (
+            work if isinstance(work, NoFormat) else _array_cost(schedule(work, machine, batch, options), machine, zeros)
+        )
     if isinstance(machine, ReramArchitecture):
         return crossbar_cost(program, machine, batch, options)
     if isinstance(machine, StreamArchitecture):
@@ -32,14 +41,17 @@ def cost(program: Program, machine: Machine, batch: int, options: ScheduleOption
     raise AccelsimError(f"{machine.name}: kind {machine.kind} has no cost model")
 
 
-def _array_cost(program: Program, machine: Architecture, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
-    work = tasks(program, machine, batch)
-    if isinstance(work, NoFormat):
-        return work
-    made = schedule(work, machine, batch, options)
-    steps = tuple(_step_cost(step, machine) for step in made.steps)
-    offchip = [row for step in made.steps for row in step.offchip]
-    saved = total(saved_energy(step, machine, made.on_chip) for step in made.steps)
+def with_zeros(made: Cost, machine: Machine, zeros: KnownZeros) -> Cost:
+    """The cost of the same schedule with other zeros; the same cost where they change nothing."""
+    if isinstance(machine, Architecture) and uses_zeros(machine):
+        return _array_cost(made.schedule, machine, zeros)
+    return made
+
+
+def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cost:
+    stored = as_stored(made, machine, zeros)
+    steps = tuple(_step_cost(plain, now, machine) for plain, now in zip(made.steps, stored, strict=True))
+    offchip = [row for step in steps for row in step.scheduled.offchip]
     return Cost(
         steps=steps,
         schedule=made,
@@ -51,31 +63,34 @@ def _array_cost(program: Program, machine: Architecture, batch: int, options: Sc
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=sum(step.saved_bits for step in made.steps),
-        saved_energy=saved,
+        saved_energy=total(saved_energy(step, machine, made.on_chip) for step in made.steps),
         resources=resources(machine, made),
         assumptions=(
-            *work.assumptions,
+            *made.tasks.assumptions,
             *_model_assumptions(made),
             *kind_assumptions(machine, made),
+            *zero_sentences(machine, zeros),
             *machine.assumptions(),
         ),
     )
 
 
-def _step_cost(step: ScheduledStep, machine: Architecture) -> StepCost:
+def _step_cost(plain: ScheduledStep, stored: StoredStep, machine: Architecture) -> StepCost:
     accesses: dict[str, dict[str, tuple[int, int]]] = {memory.name: {} for memory in machine.memories}
-    for row in merged_traffic(step.traffic):
+    for row in merged_traffic(plain.traffic):
         if row.read_bits or row.write_bits:
             accesses[row.memory][row.kind] = (row.read_bits, row.write_bits)
+    step = stored.step
     mapping, pace = step.mapping, step.task.pace
     peak = None if pace is None else pace.peak_macs_per_cycle * step.latency_cycles
     return StepCost(
         scheduled=step,
         accesses=accesses,
-        energy=step_energy(step, machine) | further_energy(machine, step),
+        energy=step_energy(step, machine, stored.idle) | further_energy(machine, step),
         latency_s=step.latency_cycles / machine.clock_hz,
         utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",
+        figures=stored.figures,
     )
 
 

@@ -5,6 +5,7 @@ Every figure is a Quantity, so a total carries the interval of the constants tha
 
 from collections.abc import Iterable
 
+from accelsim.cost.gating import gated_bits, gating_of
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.quantity import Quantity
 from accelsim.mapping.schedule import ScheduledStep
@@ -14,15 +15,20 @@ Components = dict[str, Quantity]
 NOTHING = Quantity(value=0.0)
 
 
-def step_energy(step: ScheduledStep, machine: Architecture) -> Components:
-    """J of one step by component: `mac`, each memory by its name, `static` (static power over its latency)."""
+def step_energy(step: ScheduledStep, machine: Architecture, idle: float = 0.0) -> Components:
+    """J of one step by component: `mac`, each memory by its name, `static` (static power over its latency).
+
+    idle: part of its multiplies whose input is zero, which rest as far as the machine gates them.
+    """
     energy: Components = {}
+    gating, unread = gating_of(machine), gated_bits(step, machine, idle)
     if step.mapping is not None:
         assert step.task.mac is not None  # what is mapped was matched
-        energy[MAC] = step.task.mac.cost.energy_j * step.mapping.problem.macs
+        busy = 1 - idle if gating is not None and gating.multiplier else 1
+        energy[MAC] = step.task.mac.cost.energy_j * (busy * step.mapping.problem.macs)
     for memory in machine.memories:
         rows = [row for row in step.traffic if row.memory == memory.name]
-        read = memory.read_energy_j_per_bit * sum(row.read_bits for row in rows)
+        read = memory.read_energy_j_per_bit * (sum(row.read_bits for row in rows) - unread.get(memory.name, 0))
         energy[memory.name] = read + memory.write_energy_j_per_bit * sum(row.write_bits for row in rows)
     energy[STATIC] = machine.static_power_w * (step.latency_cycles / machine.clock_hz)
     return energy

@@ -1,7 +1,7 @@
 """What a cost is made of: one record per step and the totals of one batch, the same for every kind of machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from accelsim.cost.energy import Components, minus, total
@@ -16,7 +16,9 @@ Bound = Literal["compute", "memory"]
 
 @dataclass(frozen=True)
 class StepCost:
-    """One step. Accesses: memory -> kind -> (bits read, bits written). Energy in J, latency in s."""
+    """One step. Accesses: memory -> kind -> (bits read, bits written), of plain words and without gating of zeros.
+    Energy in J, latency in s. figures: columns of the layer table that only some machines have.
+    """
 
     scheduled: ScheduledStep
     accesses: Mapping[str, Mapping[str, tuple[int, int]]]
@@ -24,6 +26,7 @@ class StepCost:
     latency_s: float
     utilisation: float | None
     bound: Bound
+    figures: Mapping[str, float | str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

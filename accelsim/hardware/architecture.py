@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.number_formats import Factor, FormatCost, FormatKey, FormatMatch, NoFormat, match_format
@@ -28,6 +28,7 @@ from accelsim.hardware.quantity import (
     numbers,
     without_later,
 )
+from accelsim.hardware.run_length import RunLength, coded_off_chip
 from accelsim.hardware.sram_fit import Bank, GivenCacti, sram_figures
 from accelsim.hardware.technology import (
     GivenArea,
@@ -80,6 +81,7 @@ class Memory(Frozen):
 
     per_pe: each PE has a copy of this memory and of all after it; size, bandwidth, area, leakage are of one copy.
     cacti: energies, leakage and area that the file leaves out are those of a fit to CACTI 7.
+    run_length: off chip alone, how activations are stored there.
     """
 
     name: Name
@@ -101,6 +103,9 @@ class Memory(Frozen):
     cacti: GivenCacti | None = None
     leakage_mw: Quantity | None = None
     area_mm2: GivenArea | None = None
+    run_length: RunLength | None = None
+
+    _coded = model_validator(mode="after")(coded_off_chip)
 
     @property
     def off_chip(self) -> bool:
