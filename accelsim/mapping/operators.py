@@ -1,7 +1,7 @@
 """From an operator of the layer IR to the loops that a machine runs, and its MACs by the three counts."""
 
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from math import prod
 from typing import get_args
 
@@ -53,6 +53,11 @@ class MacCounts:
     effectual: int
 
 
+_conv_space = lru_cache(maxsize=1024)(conv_space)
+_transposed_space = lru_cache(maxsize=1024)(transposed_space)
+"""Layers of a network repeat, and reports ask for each of them several times."""
+
+
 @singledispatch
 def layer_problem(op: Op, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem | None:
     """The loops of a multiplying operator on sample shape `inputs`; None for an operator that does not multiply.
@@ -71,7 +76,7 @@ def _(op: Dense, inputs: Shape, batch: int, form: TransposedForm) -> LayerProble
 @layer_problem.register
 def _(op: MatMul, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
     *leading, rows, inner = inputs
-    columns = conv_space(rows, 1, 1, 1, (0, 0))
+    columns = _conv_space(rows, 1, 1, 1, (0, 0))
     return LayerProblem(1, batch * prod(leading), op.columns, inner, columns)
 
 
@@ -79,7 +84,7 @@ def _(op: MatMul, inputs: Shape, batch: int, form: TransposedForm) -> LayerProbl
 @layer_problem.register(DynamicConv2d)
 def _(op: Conv2d | DynamicConv2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
-        conv_space(
+        _conv_space(
             inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.padding[2 * i], op.padding[2 * i + 1])
         )
         for i in range(2)
@@ -91,7 +96,7 @@ def _(op: Conv2d | DynamicConv2d, inputs: Shape, batch: int, form: TransposedFor
 @layer_problem.register(DynamicConvTranspose2d)
 def _(op: ConvTranspose2d | DynamicConvTranspose2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
-        transposed_space(
+        _transposed_space(
             inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.crop[2 * i], op.crop[2 * i + 1]), form
         )
         for i in range(2)

@@ -9,18 +9,18 @@ from accelsim.mapping.kernels.heap import make_heap, pop
 from accelsim.mapping.kernels.products import (
     ALIVE,
     AXES,
-    CHILDREN,
-    FIRST_CHILD,
     LEAF,
+    MOVES,
     ROOT,
+    STAYS,
     Floats,
     Ints,
     Scratch,
     Trees,
     begin,
     chosen,
+    enter,
     renew,
-    step,
 )
 from accelsim.mapping.kernels.rules import Rules, costs, fits
 
@@ -95,30 +95,33 @@ def gaining(moves: int, stays: int, kept: Ints, plan: Plan, known: int) -> bool:
 
 @part
 def look(
-    row: Floats,
-    bits: Ints,
+    child: int,
     k: int,
     kept: Ints,
     known: int,
     complete: bool,
+    trees: Trees,
     plan: Plan,
     rules: Rules,
     best: Best,
+    s: Scratch,
     j: Judge,
 ) -> bool:
-    """Whether a row, of products k, may be or become better than the best; its key is then at hand.
+    """Whether the row in which decision k is this child may be or become better than the best; its key is then at hand.
 
     known: of so many levels all loops are known, 0 while a stage is being decided. complete: of all.
     """
     best.place[AXES + 1] += 1
-    moves = bits[0, k] | bits[2, k]
-    if not fits(row, moves, kept, rules, j.room):
+    a, b, bits = s.open[k], trees.least[child], s.bits
+    moves = bits[0, k] | bits[2, k + 1] | trees.nodes[child, MOVES]
+    if not fits(a, b, moves, kept, rules, j.room):
         return False
-    if known > 0 and not gaining(moves, bits[1, k] | bits[3, k], kept, plan, known):
+    stays = bits[1, k] | bits[3, k + 1] | trees.nodes[child, STAYS]
+    if known > 0 and not gaining(moves, stays, kept, plan, known):
         return False
     if known == 0 and best.place[0] < 0:
         return True
-    costs(row, moves, kept, rules, j.flow, not complete, j.key)
+    costs(a, b, moves, kept, rules, j.flow, not complete, j.key)
     return promising(j.key, best)
 
 
@@ -131,13 +134,12 @@ def shave(kept: Ints, trees: Trees, plan: Plan, rules: Rules, best: Best, s: Scr
     for axis in range(AXES):
         one[0] = axis
         begin(trees.axes[:, ROOT], one, 1, trees, s)
+        enter(0, trees.axes[axis, ROOT], trees, s)
         lost = False
         for leaf in range(trees.axes[axis, LEAF], trees.axes[axis + 1, ROOT]):
-            if nodes[leaf, ALIVE]:
-                step(0, leaf, trees, s)
-                if not look(s.row, s.bits, 1, kept, 0, False, plan, rules, best, j):
-                    nodes[leaf, ALIVE] = 0
-                    lost = True
+            if nodes[leaf, ALIVE] and not look(leaf, 0, kept, 0, False, trees, plan, rules, best, s, j):
+                nodes[leaf, ALIVE] = 0
+                lost = True
         if lost:
             renew(axis, trees)
             if not nodes[trees.axes[axis, ROOT], ALIVE]:
@@ -180,8 +182,7 @@ def expand(
     )
     complete, size, k = at == len(plan.stages) - 1, 0, 0
     begin(place, axes, refined, trees, s)
-    cursor[0, 0] = nodes[place[axes[0]], FIRST_CHILD]
-    cursor[1, 0] = cursor[0, 0] + nodes[place[axes[0]], CHILDREN]
+    enter(0, place[axes[0]], trees, s)
     while k >= 0:
         child = cursor[0, k]
         if child == cursor[1, k]:
@@ -190,15 +191,13 @@ def expand(
         cursor[0, k] += 1
         if not nodes[child, ALIVE]:
             continue
-        step(k, child, trees, s)
         whole = k == refined - 1
         known = plan.stages[at, KNOWN] if whole else 0
-        if not look(s.row, s.bits, k + 1, kept, known, whole and complete, plan, rules, best, j):
+        if not look(child, k, kept, known, whole and complete, trees, plan, rules, best, s, j):
             continue
         if not whole:
             k += 1
-            cursor[0, k] = nodes[place[axes[k]], FIRST_CHILD]
-            cursor[1, k] = cursor[0, k] + nodes[place[axes[k]], CHILDREN]
+            enter(k, place[axes[k]], trees, s)
         elif complete:
             best.key[:] = j.key
             chosen(best.place, place, axes, refined, s)
@@ -246,10 +245,10 @@ def explore(
 
 def _descend(trees: Trees, plan: Plan, rules: Rules) -> tuple[Floats, Ints]:
     """(key, place) of the best complete mapping, as in `Best`; `trees` is used up."""
-    columns, levels, orders = trees.least.shape[1], len(rules.memories), len(plan.orders) - 2
-    products = np.empty((2, AXES + 1, columns))
+    levels, orders = len(rules.memories), len(plan.orders) - 2
+    products = np.empty((3, AXES + 1, trees.least.shape[1]))
     bits, cursor = np.zeros((4, AXES + 1), np.int64), np.zeros((2, AXES), np.int64)
-    s = Scratch(products[0], products[1], bits, cursor, np.empty(columns))
+    s = Scratch(products[0], products[1], products[2], bits, cursor)
     j = Judge(np.empty((2, levels)), np.empty((4, levels)), np.empty(3))
     best = Best(np.zeros(3), np.full(AXES + 2, -1))
     best.place[AXES + 1] = 0
@@ -264,11 +263,13 @@ def _descend(trees: Trees, plan: Plan, rules: Rules) -> tuple[Floats, Ints]:
             own.least[:], own.nodes[:] = trees.least, trees.nodes
         now = own if turn >= 0 else trees
         if not shave(plan.orders[order if turn >= 0 else CHOICES], now, plan, rules, best, s, j):
+            if turn < 0:
+                break
             continue
-        if turn == -2:
+        if turn < 0:
             begin(trees.axes[:, ROOT], plan.stages[0], 0, trees, s)
             for each in range(orders):
-                costs(s.inner[0], bits[2, 0], plan.orders[each], rules, j.flow, True, keys[each])
+                costs(s.inner[0], s.outer[0], bits[2, 0], plan.orders[each], rules, j.flow, True, keys[each])
             make_heap(turns, keys, orders)
             order = turns[0]
         if turn != -1:

@@ -31,22 +31,23 @@ class Trees(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """outer, inner float64 [7, columns]: products of what a row has decided and of what not yet, after each decision;
-    bits int64 [4, 7]: moves and stays of outer, then of inner; cursor int64 [2, 6]: next child and end of each; row
-    float64 [columns].
+    """outer, inner float64 [7, columns]: products of what is decided before each decision and of what is not yet; open:
+    what a child is multiplied with to be a row; bits int64 [4, 7]: moves and stays of outer, then of inner; cursor
+    int64 [2, 6]: next child and end of each decision.
     """
 
     outer: Floats
     inner: Floats
+    open: Floats
     bits: Ints
     cursor: Ints
-    row: Floats
 
 
 @part
 def begin(place: Ints, axes: Ints, refined: int, trees: Trees, s: Scratch) -> None:
-    """Products of what is not decided yet, after each of the `refined` decisions over these axes."""
-    least, nodes, inner, bits, columns = trees.least, trees.nodes, s.inner, s.bits, s.row.size
+    """Products of what is not decided yet, before each of the `refined` decisions over these axes and after them."""
+    least, nodes, inner, bits = trees.least, trees.nodes, s.inner, s.bits
+    columns = least.shape[1]
     for column in range(columns):
         inner[refined, column] = 1.0
         s.outer[0, column] = 1.0
@@ -71,15 +72,19 @@ def begin(place: Ints, axes: Ints, refined: int, trees: Trees, s: Scratch) -> No
 
 
 @part
-def step(k: int, child: int, trees: Trees, s: Scratch) -> None:
-    """The row in which decision k is this child."""
-    least, outer, inner, row, bits = trees.least, s.outer, s.inner, s.row, s.bits
-    for column in range(row.size):
-        product = outer[k, column] * least[child, column]
-        outer[k + 1, column] = product
-        row[column] = product * inner[k + 1, column]
-    bits[0, k + 1] = bits[0, k] | trees.nodes[child, MOVES]
-    bits[1, k + 1] = bits[1, k] | trees.nodes[child, STAYS]
+def enter(k: int, node: int, trees: Trees, s: Scratch) -> None:
+    """Get ready for the children of a node, which decision k chooses from; those before it stand at their cursors."""
+    outer, inner, bits, cursor = s.outer, s.inner, s.bits, s.cursor
+    if k > 0:
+        before = cursor[0, k - 1] - 1
+        for column in range(outer.shape[1]):
+            outer[k, column] = outer[k - 1, column] * trees.least[before, column]
+        bits[0, k] = bits[0, k - 1] | trees.nodes[before, MOVES]
+        bits[1, k] = bits[1, k - 1] | trees.nodes[before, STAYS]
+    for column in range(outer.shape[1]):
+        s.open[k, column] = outer[k, column] * inner[k + 1, column]
+    cursor[0, k] = trees.nodes[node, FIRST_CHILD]
+    cursor[1, k] = cursor[0, k] + trees.nodes[node, CHILDREN]
 
 
 @part
@@ -97,7 +102,8 @@ def renew(axis: int, trees: Trees) -> None:
                 nodes[node, ALIVE] = 1
                 least[node, :] = np.inf
             for column in range(least.shape[1]):
-                least[node, column] = min(least[node, column], least[child, column])
+                other = least[child, column]
+                least[node, column] = other if other < least[node, column] else least[node, column]
             nodes[node, MOVES] &= nodes[child, MOVES]
             nodes[node, STAYS] &= nodes[child, STAYS]
 

@@ -1,7 +1,8 @@
 """The cost rules of `traffic.py` on one row of columns, and their lower bound; what a row is: `score.py`.
 
-v float64 [columns] is the row, `running` its loops: bit operand * levels + level. kept int64 [levels]: a bit for each
-operand that the order keeps in place at a level; more than one while that is not decided, for a bound.
+A row is the product of a and b, float64 [columns], made where it is read; `running` are its loops: bit operand * levels
++ level. kept int64 [levels]: a bit for each operand that the order keeps in place at a level; more than one while that
+is not decided, for a bound.
 """
 
 from typing import NamedTuple
@@ -35,12 +36,12 @@ ENERGY, LATENCY, EDP, OFFCHIP = range(4)
 
 
 @part
-def slot(rules: Rules, b: int, running: int, kept: Ints) -> int:
+def slot(rules: Rules, i: int, running: int, kept: Ints) -> int:
     """Which of a boundary's columns is read: loops that do not move the operand count through level slot - 1."""
-    if rules.boundaries[b, EVERY_STEP]:
+    if rules.boundaries[i, EVERY_STEP]:
         return 0
-    operand, levels = rules.boundaries[b, OPERAND], len(rules.memories)
-    left = (running >> (operand * levels)) & ((1 << rules.boundaries[b, CHILD]) - 1)
+    operand, levels = rules.boundaries[i, OPERAND], len(rules.memories)
+    left = (running >> (operand * levels)) & ((1 << rules.boundaries[i, CHILD]) - 1)
     last = -1
     while left:
         left >>= 1
@@ -49,27 +50,29 @@ def slot(rules: Rules, b: int, running: int, kept: Ints) -> int:
 
 
 @part
-def fits(v: Floats, running: int, kept: Ints, rules: Rules, room: Floats) -> bool:
+def fits(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, room: Floats) -> bool:
     """Whether the tiles fit; where least tiles do not, nothing below them does. room [2, levels] is scratch."""
     boundaries, memories, layer, levels = rules.boundaries, rules.memories, rules.layer, len(rules.memories)
     outputs, out, psum = layer[OUTPUTS], layer[OUTPUT_BITS], layer[SUM_BITS]
     for level in range(levels):
         room[0, level] = memories[level, RESERVED]
     outermost = -1
-    for b in range(len(boundaries)):
-        if boundaries[b, OPERAND] == SUMS:
-            parent = boundaries[b, PARENT]
-            unfinished = v[boundaries[b, U] + slot(rules, b, running, kept)] > outputs
+    for i in range(len(boundaries)):
+        if boundaries[i, OPERAND] == SUMS:
+            parent = boundaries[i, PARENT]
+            u = boundaries[i, U] + slot(rules, i, running, kept)
+            unfinished = a[u] * b[u] > outputs
             room[1, parent] = psum if unfinished else out
             if outermost < 0:
                 outermost = parent
     if outermost > 0:
         room[0, outermost] += outputs * (room[1, outermost] - out)
-    for b in range(len(boundaries)):
-        operand, child = boundaries[b, OPERAND], boundaries[b, CHILD]
+    for i in range(len(boundaries)):
+        operand, child = boundaries[i, OPERAND], boundaries[i, CHILD]
         if child < levels:
             bits = room[1, child] if operand == SUMS else layer[WEIGHT_BITS + operand]
-            room[0, child] += v[boundaries[b, TILE]] * (bits * memories[child, BUFFERS])
+            tile = boundaries[i, TILE]
+            room[0, child] += a[tile] * b[tile] * (bits * memories[child, BUFFERS])
     over = 0
     for level in range(1, levels):
         over += room[0, level] > memories[level, SIZE]
@@ -77,46 +80,48 @@ def fits(v: Floats, running: int, kept: Ints, rules: Rules, room: Floats) -> boo
 
 
 @part
-def rounded(bits: float, v: Floats, rules: Rules, b: int, at: int) -> float:
+def rounded(bits: float, a: Floats, b: Floats, rules: Rules, i: int, at: int) -> float:
     """Every fetch or drain moves at least the access width of the parent."""
-    fetches = rules.boundaries[b, FETCHES]
+    fetches = rules.boundaries[i, FETCHES]
     if fetches < 0:
         return bits
-    least: float = v[fetches + at] * rules.memories[rules.boundaries[b, PARENT], ACCESS_BITS]
+    least: float = a[fetches + at] * b[fetches + at] * rules.memories[rules.boundaries[i, PARENT], ACCESS_BITS]
     return max(bits, least)
 
 
 @part
-def add_read_only(v: Floats, running: int, kept: Ints, rules: Rules, flow: Floats) -> None:
+def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats) -> None:
     """Weights and inputs into flow [4, levels]: bits read, written, first fetches, last drains."""
     boundaries, levels = rules.boundaries, len(rules.memories)
-    for b in range(len(boundaries)):
-        if boundaries[b, OPERAND] == SUMS:
+    for i in range(len(boundaries)):
+        if boundaries[i, OPERAND] == SUMS:
             continue
-        width = rules.layer[WEIGHT_BITS + boundaries[b, OPERAND]]
-        parent, child, first = boundaries[b, PARENT], boundaries[b, CHILD], boundaries[b, FIRST]
-        at = slot(rules, b, running, kept)
-        distinct = v[boundaries[b, U] + at]
-        flow[0, parent] += rounded(distinct * width, v, rules, b, at)
+        width = rules.layer[WEIGHT_BITS + boundaries[i, OPERAND]]
+        parent, child, first = boundaries[i, PARENT], boundaries[i, CHILD], boundaries[i, FIRST]
+        at = slot(rules, i, running, kept)
+        u, copied = boundaries[i, U] + at, boundaries[i, V] + at
+        distinct = a[u] * b[u]
+        flow[0, parent] += rounded(distinct * width, a, b, rules, i, at)
         if child < levels:
-            copies = v[boundaries[b, V] + at] if boundaries[b, SPANS] else distinct
+            copies = a[copied] * b[copied] if boundaries[i, SPANS] else distinct
             flow[1, child] += copies * width
             if first >= 0:
-                flow[2, parent] += v[first] * width
+                flow[2, parent] += a[first] * b[first] * width
 
 
 @part
-def add_sums(v: Floats, running: int, kept: Ints, rules: Rules, flow: Floats, bound: bool) -> None:
+def add_sums(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats, bound: bool) -> None:
     """The path of the outputs from the outside in; fills and empty words as in `counts.py`."""
     boundaries, layer, levels = rules.boundaries, rules.layer, len(rules.memories)
     outputs, out, psum = layer[OUTPUTS], layer[OUTPUT_BITS], layer[SUM_BITS]
     outermost, fills_above, empty, unknown = -1, 0.0, outputs, False
-    for b in range(len(boundaries)):
-        if boundaries[b, OPERAND] != SUMS:
+    for i in range(len(boundaries)):
+        if boundaries[i, OPERAND] != SUMS:
             continue
-        parent, child, first = boundaries[b, PARENT], boundaries[b, CHILD], boundaries[b, FIRST]
-        at = slot(rules, b, running, kept)
-        distinct = max(v[boundaries[b, U] + at], outputs)
+        parent, child, first = boundaries[i, PARENT], boundaries[i, CHILD], boundaries[i, FIRST]
+        at = slot(rules, i, running, kept)
+        u, copied = boundaries[i, U] + at, boundaries[i, V] + at
+        distinct = max(a[u] * b[u], outputs)
         once = distinct == outputs
         fills = 0.0 if bound and unknown else max(distinct - empty, 0.0)
         if outermost < 0:
@@ -129,14 +134,14 @@ def add_sums(v: Floats, running: int, kept: Ints, rules: Rules, flow: Floats, bo
             written = distinct * drained
             # drained + fills, which cancels to what does not fall with more copies
             flow[0, parent] += outputs * out if once else (distinct + fills_above) * psum
-        flow[1, parent] += rounded(written, v, rules, b, at)
+        flow[1, parent] += rounded(written, a, b, rules, i, at)
         if child < levels:
             flow[1, child] += fills * psum
             if first >= 0:
-                flow[3, parent] += v[first] * drained
-        copies = v[boundaries[b, V] + at] if boundaries[b, V] >= 0 and not bound else distinct
+                flow[3, parent] += a[first] * b[first] * drained
+        copies = a[copied] * b[copied] if boundaries[i, V] >= 0 and not bound else distinct
         empty = copies - fills
-        unknown = unknown or boundaries[b, SPANS] != 0
+        unknown = unknown or boundaries[i, SPANS] != 0
         fills_above = fills
     flow[1, outermost] += layer[BIAS_ONLY_BITS]
 
@@ -164,7 +169,8 @@ def latency(cycles: float, memories: Floats, flow: Floats) -> float:
 
 @part
 def costs(
-    v: Floats,
+    a: Floats,
+    b: Floats,
     running: int,
     kept: Ints,
     rules: Rules,
@@ -174,13 +180,13 @@ def costs(
 ) -> None:
     """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row."""
     flow[:] = 0.0
-    add_read_only(v, running, kept, rules, flow)
-    add_sums(v, running, kept, rules, flow, bound)
+    add_read_only(a, b, running, kept, rules, flow)
+    add_sums(a, b, running, kept, rules, flow, bound)
     memories, goal = rules.memories, rules.layer[GOAL]
     energy = rules.layer[MAC_PJ]
     for level in range(len(memories)):
         energy = energy + flow[0, level] * memories[level, READ_PJ] + flow[1, level] * memories[level, WRITE_PJ]
-    cycles = latency(v[0], memories, flow)
+    cycles = latency(a[0] * b[0], memories, flow)
     key[0] = energy
     if goal == LATENCY:
         key[0] = cycles
