@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from accelsim.plots import unit_of
-from accelsim.report import Report
+from accelsim.report import Figures, Report
 
 _COLUMNS = {
     "layer": "left",
@@ -96,9 +96,14 @@ def _cost_lines(report: Report) -> list[str]:
         f"  energy        {t['energy_j'] * joule:,.2f} {energy} ({t['energy_j_low'] * joule:,.4g} to "
         f"{t['energy_j_high'] * joule:,.4g}): {shown}",
         f"  steady state  {steady['offchip_bytes']:,.0f} bytes off chip, {steady['energy_j'] * joule:,.2f} {energy} "
-        "an image",
+        f"an image{_rate(steady)}",
         *_resource_lines(report),
     ]
+
+
+def _rate(steady: Figures) -> str:
+    """Images a second of a pipeline in a long run."""
+    return f", {steady['images_per_s']:,.4g} images/s" if "images_per_s" in steady else ""
 
 
 def _resource_lines(report: Report) -> list[str]:

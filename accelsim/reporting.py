@@ -146,7 +146,8 @@ def _steady(facts: RunFacts, cost: Cost) -> Figures:
         "energy_j_low": cost.steady_energy.low,
         "energy_j_high": cost.steady_energy.high,
     }
-    return {key: value / facts.batch for key, value in per_batch.items()}
+    steady: Figures = {key: value / facts.batch for key, value in per_batch.items()}
+    return steady if cost.images_per_s_steady is None else steady | {"images_per_s": cost.images_per_s_steady}
 
 
 def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:

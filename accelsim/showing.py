@@ -103,9 +103,11 @@ def machine_text(machine: Machine) -> str:
     if isinstance(machine, Architecture):
         lines += [*_diagram(machine), "", *_formats(machine), ""]
     if isinstance(machine, StreamArchitecture):
-        lines += [*_pipeline(machine), ""]
+        lines += [*_pipeline(machine), "", *_stream_formats(machine), ""]
     section = getattr(machine, machine.kind)
-    return "\n".join([*lines, f"{machine.kind}:", *_fields(section, "  "), "", *_sources(machine)])
+    return "\n".join(
+        [*lines, f"{machine.kind}:", *_fields(section, "  ", leave_out=("formats",)), "", *_sources(machine)]
+    )
 
 
 def _diagram(machine: Architecture) -> Iterator[str]:
@@ -196,10 +198,19 @@ def _formats(machine: Architecture) -> Iterator[str]:
     return aligned(rows, "lrrll")
 
 
-def _fields(part: object, indent: str) -> Iterator[str]:
-    """A typed section as indented lines of `key: value`, nothing left out but what the file leaves out."""
+def _stream_formats(machine: StreamArchitecture) -> Iterator[str]:
+    rows: list[Row] = [("format", "multipliers", "pJ/MAC")]
+    for key, cost in machine.stream.formats.items():
+        rows.append((key, f"{cost.macs_per_dsp} a DSP slice" if cost.macs_per_dsp else "in LUTs", str(cost.energy_pj)))
+    return aligned(rows, "lll")
+
+
+def _fields(part: object, indent: str, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+    """A typed section as indented lines of `key: value`, without what the file leaves out or a table has shown."""
     items = part.items() if isinstance(part, dict) else [(name, getattr(part, name)) for name in _names(part)]
     for name, value in items:
+        if name in leave_out or value == {}:
+            continue
         if isinstance(value, dict) or _names(value):
             yield f"{indent}{name}:"
             yield from _fields(value, indent + "  ")

@@ -45,6 +45,8 @@ class Cost:
     saved_energy: Quantity
     resources: Resources | None
     assumptions: tuple[str, ...]
+    images_per_s_steady: float | None = None
+    """Of a pipeline in a long run; None where layers follow one another, and `images_per_s` of a batch says it."""
 
     @property
     def energy_total(self) -> Quantity:

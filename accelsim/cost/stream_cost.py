@@ -98,6 +98,7 @@ def stream_cost(program: Program, machine: StreamArchitecture, batch: int) -> Co
         saved_energy=_filling(machine, made),
         resources=resources,
         assumptions=(*made.tasks.assumptions, *_sentences(program, machine, made, resources), *machine.assumptions()),
+        images_per_s_steady=None if made.timing is None else machine.clock_hz / made.timing.interval,
     )
 
 
