@@ -1,6 +1,6 @@
 """The mapper: the best loop nest of a layer on a hierarchy of memories."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil, prod
 
@@ -111,9 +111,13 @@ def best_mapping(
     Exact over its space: tiles of each dim that divide ("divisors") or of every number of turns ("near"), one
     stationary operand a level, the fan-out of the hierarchy. No other loop order would be better, unless two memories
     below the fan-out hold sums: then more copies mean more free first visits, and the mapping found is a good one with
-    exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Raises DoesNotFit where no
-    tiling fits.
+    exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Remembered by the loops, the
+    widths and the machine's numbers; a layer on its side is the same one where the machine treats rows and columns
+    alike. Raises DoesNotFit where no tiling fits.
     """
+    if _on_its_side(problem) and _alike(hierarchy):
+        upright = best_mapping(replace(problem, h=problem.w, w=problem.h), hierarchy, goal, tiles)
+        return replace(upright, nest=_turned(upright.nest, problem))
     every = axis_tables(problem, hierarchy, tiles)
     _check_room(problem, hierarchy, every, certain=False)
     bare = skeleton(hierarchy)
@@ -129,6 +133,27 @@ def best_mapping(
     }
     nest = _nest(problem, hierarchy, chosen, orders_of(hierarchy)[found.order])
     return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))
+
+
+def _on_its_side(problem: LayerProblem) -> bool:
+    """Of a layer and the same one with rows and columns exchanged, whether this is the one that is not searched."""
+    h, w = ((s.positions, s.taps, s.in_size, s.out_size, s.in_index, s.out_index) for s in (problem.h, problem.w))
+    return h > w
+
+
+def _alike(hierarchy: Hierarchy) -> bool:
+    """Whether rows and columns of a layer are the same to the machine."""
+    same = all(hierarchy.fan_out(one) == hierarchy.fan_out(other) for one, other in ("PQ", "RS"))
+    return same and all(m.turns(one) == m.turns(other) for m in hierarchy.memories for one, other in ("PQ", "RS"))
+
+
+def _turned(nest: Nest, problem: LayerProblem) -> Nest:
+    """The nest of a layer on its side."""
+    loops = (replace(loop, dim=loop.dim.translate(_TURN)) for loop in nest.loops)
+    return Nest(problem, nest.wiring, tuple(loops))
+
+
+_TURN = str.maketrans("PQRS", "QPSR")
 
 
 def least_bytes(problem: LayerProblem, hierarchy: Hierarchy) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """The mapper's optimum is the optimum of its space; floors; the room it takes; what it prints."""
 
+from dataclasses import replace
 from itertools import islice, permutations, product
 
 import pytest
@@ -13,7 +14,7 @@ from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import DIMS, LayerProblem
 from accelsim.mapping.mapper import best_mapping, least_bytes
 from accelsim.mapping.nest import Loop, Nest
-from accelsim.mapping.spaces import transposed_space
+from accelsim.mapping.spaces import conv_space, transposed_space
 from accelsim.mapping.traffic import costs
 
 GOALS = ("energy", "latency", "edp", "offchip")
@@ -229,6 +230,55 @@ def test_the_same_question_has_one_answer_and_prints_as_loops():
     text = str(found)
     assert all(name in text for name in ("ddr [WIO]", "bram [WIO]", "regs [O]", "lanes K in 32 x 1", "multiply"))
     assert len([line for line in text.splitlines() if "fetch" in line or "before" in line]) >= 1
+
+
+def searched(ask):
+    """How many searches a question takes."""
+    before = best_mapping.cache_info().misses
+    ask()
+    return best_mapping.cache_info().misses - before
+
+
+def test_repeated_layers_come_from_the_memo():
+    best_mapping.cache_clear()
+    network = [problem for _ in range(9) for problem in dcgan32()]  # made anew each time, as a network's layers are
+    assert searched(lambda: [best_mapping(problem, zcu_like(), "energy") for problem in network]) == 4
+    assert searched(lambda: best_mapping(dcgan32()[1], zcu_like(), "energy")) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"read_pj_per_bit": 14.9}, {"size_bits": 2**34 + 8}, {"read_bandwidth": 1e9}, {"access_bits": 8}, {"buffers": 2}],
+)
+def test_machines_that_differ_in_a_number_share_nothing(change):
+    problem, machine = dcgan32()[1], zcu_like()
+    outer, *inner = machine.memories
+    other = replace(machine, memories=(replace(outer, **change), *inner))
+    best_mapping(problem, machine, "energy")
+    assert searched(lambda: best_mapping(problem, other, "energy")) == 1
+
+
+@pytest.mark.parametrize("width", ["weight_bits", "input_bits", "partial_sum_bits", "output_bits", "mac_pj"])
+def test_formats_that_differ_share_nothing(width):
+    problem, machine = dcgan32()[1], zcu_like()
+    best_mapping(problem, machine, "energy")
+    assert searched(lambda: best_mapping(problem, replace(machine, **{width: 9}), "energy")) == 1
+
+
+def test_a_layer_on_its_side_is_the_same_where_the_machine_sees_no_difference():
+    tall = LayerProblem(K=8, C=4, h=conv_space(12, 3), w=conv_space(9, 5, 2))
+    wide = replace(tall, h=tall.w, w=tall.h)
+    machine = zcu_like(2_200)
+    best_mapping.cache_clear()
+    found = best_mapping(tall, machine, "edp")
+    assert searched(lambda: best_mapping(wide, machine, "edp")) == 1  # the question itself; the search is remembered
+    turned = best_mapping(wide, machine, "edp")
+    assert turned.costs == found.costs == costs(turned.nest, machine) == costs(found.nest, machine)
+    assert turned.nest.problem == wide
+    rows = replace(machine, lanes=(("P", 8), ("C", 32)))
+    own = best_mapping(wide, rows, "edp")
+    assert own.cycles != best_mapping(tall, rows, "edp").cycles
+    assert own.costs == costs(own.nest, rows)
 
 
 def test_impossible_hierarchies_say_why():
