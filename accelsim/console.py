@@ -75,6 +75,7 @@ def summary(report: Report) -> list[str]:
     return lines
 
 
+_MOST_PARTS = 4
 _PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
@@ -116,8 +117,20 @@ def _resource_lines(report: Report) -> list[str]:
     }
     shown = ", ".join(f"{name} {roughly.get(name, '')}{used[name]}/{available[name]}" for name in used if used[name])
     return [
-        f"  {'fits' if resources['fits'] else 'DOES NOT FIT':<13} {shown}; {resources['limited_by']} runs out first"
+        f"  {'fits' if resources['fits'] else 'DOES NOT FIT':<13} {shown}; {resources['limited_by']} runs out first",
+        *_area_lines(resources),
     ]
+
+
+def _area_lines(resources: Figures) -> list[str]:
+    area = resources["area_mm2"]
+    if area is None:
+        return []
+    largest = sorted(area["parts"].items(), key=lambda part: -part[1])[:_MOST_PARTS]
+    parts = ", ".join(f"{name} {part:.3g}" for name, part in largest)
+    parts += " and smaller parts" if len(area["parts"]) > len(largest) else ""
+    without = f"; without {', '.join(area['not_counted'])}" if area["not_counted"] else ""
+    return [f"  area          {area['value']:.3g} mm2 ({area['low']:.3g} to {area['high']:.3g}): {parts}{without}"]
 
 
 def print_listing(rows: list[dict[str, str]]) -> None:

@@ -7,7 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from accelsim.cost.area import chip_area, memory_leakage_w
 from accelsim.cost.crossbar_by_value import by_value
+from accelsim.cost.energy import total
 from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.activity import Activity
 from accelsim.engine.bounds import accumulator_is_proven
@@ -15,6 +17,7 @@ from accelsim.formats.affine import AffineInt
 from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
+from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import Constant, Embedding, describe
@@ -63,7 +66,7 @@ def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
         per_image_steady=_steady(facts, cost),
         energy_by_component_j={name: energy.value for name, energy in cost.energy.items()},
         offchip_bytes_by_operand={kind: bits // 8 for kind, bits in cost.offchip_bits_by_operand.items()},
-        resources=_resources(cost),
+        resources=_resources(facts.machine, cost),
         memory_plan=_memory_plan(cost),
         quality={},
         layer_rows=rows,
@@ -240,7 +243,7 @@ def _converted(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
     return {"adc_clipped": seen.adc_clipped, "energy_by_value_j": energy}
 
 
-def _resources(cost: Cost) -> Figures | None:
+def _resources(machine: Machine, cost: Cost) -> Figures | None:
     r = cost.resources
     if r is None:
         return None
@@ -254,7 +257,28 @@ def _resources(cost: Cost) -> Figures | None:
         "estimates": {name: {"low": e.low, "high": e.high, "parts": dict(e.parts)} for name, e in r.estimates.items()},
         "on_chip_bytes_used": plan.peak_bytes,
         "on_chip_bytes": plan.capacity_bytes,
+        "area_mm2": _area(machine),
+        "leakage_w": _leakage(machine),
     }
+
+
+def _area(machine: Machine) -> Figures | None:
+    """mm2 of the chip, by part; None where the machine gives no areas."""
+    area = chip_area(machine)
+    if area is None:
+        return None
+    parts = {name: part.value for name, part in area.parts.items()}
+    return _interval(area.mm2) | {"parts": parts, "not_counted": list(area.not_counted)}
+
+
+def _leakage(machine: Machine) -> Figures | None:
+    """W by memory; None where the machine says of none what it leaks."""
+    watts = memory_leakage_w(machine)
+    return _interval(total(watts.values())) | {"parts": {n: w.value for n, w in watts.items()}} if watts else None
+
+
+def _interval(figure: Quantity) -> Figures:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}
 
 
 def _memory_plan(cost: Cost) -> Figures:

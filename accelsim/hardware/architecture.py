@@ -157,7 +157,7 @@ class Memory(Frozen):
         if self.area_mm2 is not None:
             found["area_mm2"] = scaled_area(self.area_mm2, technology)
         bank = self.bank(technology.node_nm.value)
-        if bank is not None and self.cacti is not None:
+        if bank is not None and bank.refusal is None and self.cacti is not None:
             figures = sram_figures(bank, int(self.cacti.banks))
             found |= {key: figures[key] for key in self.left_to_the_fit}
         return self.model_copy(update=found)

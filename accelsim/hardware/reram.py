@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.architecture import PICO, Machine, Name
+from accelsim.hardware.crossbar_area import CrossbarArea
 from accelsim.hardware.integrator import Integrator, Readout, bit_serial, integrated
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Frozen, PositiveCount, PositiveQuantity, Quantity
@@ -168,6 +169,7 @@ class Reram(Frozen):
     tile: Tile
     tiles: PositiveCount
     offchip: OffChip
+    area: CrossbarArea | None = None
 
     @property
     def rows(self) -> int:
@@ -290,6 +292,8 @@ class ReramArchitecture(Machine):
     def content_hash(self) -> str:
         """As of any machine; what acts on values alone, or is absent, counts only where it is not at its default."""
         data = self.model_dump(mode="json", by_alias=True, exclude={"validated"})
+        if self.reram.area is None:
+            del data["reram"]["area"]
         for section, model in (("cell", Cell), ("adc", Adc)):
             given = data["reram"][section]
             for key in (VALUES_ALONE | {"integrator"}) & given.keys():
