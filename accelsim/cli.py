@@ -30,6 +30,15 @@ class Listed(StrEnum):
     passes = "passes"
 
 
+class Goal(StrEnum):
+    """What the mapping of a layer can minimise."""
+
+    energy = "energy"
+    latency = "latency"
+    edp = "edp"
+    offchip = "offchip"
+
+
 WorkloadArgument = Annotated[
     str, typer.Argument(help="A shipped name, a workload YAML, a stored graph, or a module: file.py:Class")
 ]
@@ -173,6 +182,8 @@ def estimate(
     inputs: Inputs = None,
     deadline_ms: Deadline = None,
     residency: Residency = True,
+    goal: Annotated[Goal, typer.Option("--goal", help="What the mapping of each layer minimises.")] = Goal.energy,
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="YAML with loops by hand; docs/mapping.md.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for report.json and report.csv.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -189,6 +200,8 @@ def estimate(
         batch=batch,
         deadline_ms=deadline_ms,
         residency=residency,
+        goal=goal.value,
+        mapping=mapping,
     )
     show_report(report, out, as_json)
 
@@ -338,6 +351,27 @@ def selftest_(as_json: AsJson = False) -> None:
         print_json(checks)
     if not passed:
         fail("a compiled kernel differs from the interpreter: set ACCELSIM_KERNELS=reference and report this", 1)
+
+
+@app.command("measure-host")
+def measure_host_(
+    out: Annotated[Path, typer.Option("--out", help="The machine file to write.")],
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Cores of the machine.")] = 1,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="To measure for, about.")] = 60.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this computer on half of a set of layers, write it as a machine, and predict the other half.
+
+    Example: [bold]accelsim measure-host --out host.yaml --threads 2[/bold]
+    """
+    from accelsim.host_report import print_measurement, run_measurement
+
+    with progress_bars() as progress:
+        document = run_measurement(out, threads, seconds, progress)
+    if as_json:
+        print_json(document)
+    else:
+        print_measurement(document)
 
 
 @app.command()
