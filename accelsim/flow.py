@@ -13,7 +13,7 @@ from accelsim.cost.costing import cost
 from accelsim.cost.records import Cost
 from accelsim.engine.activity import Activity, ActivityCounter
 from accelsim.engine.run import Kernels, decode, run_float, run_program
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.formats.text import Precision, parse_precision
 from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload, load_workload, workload_of_module
 from accelsim.hardware.architecture import Machine
@@ -21,7 +21,9 @@ from accelsim.hardware.load import load_architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Graph, Weights
 from accelsim.ir.program import Program
+from accelsim.mapping.by_hand import read_mappings
 from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.score import GOALS, Goal
 from accelsim.passes.calibrate import calibrate, needs_calibration
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise
@@ -140,12 +142,21 @@ def estimate(
     example_inputs: Any = None,
     deadline_ms: float | None = None,
     residency: bool = True,
+    goal: Goal = "energy",
+    mapping: str | Path | None = None,
 ) -> Report:
-    """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`."""
+    """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`.
+
+    goal: what each layer's mapping minimises: energy, latency, edp or offchip.
+    mapping: a YAML file with loops given by hand, see docs/mapping.md.
+    """
+    if goal not in GOALS:
+        raise AccelsimError(f"goal: {goal!r} is not one of: {', '.join(GOALS)}{did_you_mean(goal, GOALS)}")
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, (-1.0, 1.0))
     program = program_for(source, machine, wanted)
-    made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(residency=residency))
+    given = None if mapping is None else read_mappings(mapping)
+    made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(goal, residency), mappings=given)
     facts = RunFacts(source, machine, program, batch, None, deadline_ms, None, time.perf_counter() - started)
     return make_report(facts, made)
 

@@ -13,27 +13,37 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.program import Program
+from accelsim.mapping.by_hand import GivenMappings, with_mappings
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
 from accelsim.mapping.tasks import tasks
 
 
 def cost(
-    program: Program, machine: Machine, batch: int, options: ScheduleOptions, zeros: KnownZeros = NOTHING_KNOWN
+    program: Program,
+    machine: Machine,
+    batch: int,
+    options: ScheduleOptions,
+    zeros: KnownZeros = NOTHING_KNOWN,
+    mappings: GivenMappings | None = None,
 ) -> Cost | NoFormat:
     """Map the program and add everything up; NoFormat where the machine cannot multiply its formats.
 
-    zeros: of stored tensors, for machines that gate or compress them.
+    zeros: of stored tensors, for machines that gate or compress them. mappings: loops given by hand.
 
     Raises:
-        AccelsimError: the batch is not positive, or a layer does not fit.
+        AccelsimError: the batch is not positive, a layer does not fit, or loops are given that the machine or the
+            network cannot have.
     """
     if batch < 1:
         raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
     if isinstance(machine, Architecture):
         work = tasks(program, machine, batch)
-        return (
-            work if isinstance(work, NoFormat) else _array_cost(schedule(work, machine, batch, options), machine, zeros)
-        )
+        if isinstance(work, NoFormat):
+            return work
+        work = work if mappings is None else with_mappings(work, mappings)
+        return _array_cost(schedule(work, machine, batch, options), machine, zeros)
+    if mappings is not None:
+        raise AccelsimError(f"{machine.name}: kind {machine.kind} has no loops that could be given by hand")
     if isinstance(machine, ReramArchitecture):
         return crossbar_cost(program, machine, batch, options)
     if isinstance(machine, StreamArchitecture):

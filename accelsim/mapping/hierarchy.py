@@ -56,6 +56,8 @@ class Hierarchy:
     partial_sum_bits: int = 32
     output_bits: int = 8
     mac_pj: float = 0.0
+    by_hand: tuple[tuple[tuple[str, int], ...], ...] | None = None
+    """Per memory the loops inside it, outermost first: dim, length of its chunks. None: the mapper chooses them."""
 
     def __post_init__(self) -> None:
         for operand in OPERANDS:

@@ -6,6 +6,7 @@ from math import ceil, prod
 
 from accelsim.errors import DoesNotFit
 from accelsim.mapping.counts import Transfer
+from accelsim.mapping.given_loops import loops_by_hand
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import AXES, DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest
@@ -113,8 +114,10 @@ def best_mapping(
     below the fan-out hold sums: then more copies mean more free first visits, and the mapping found is a good one with
     exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Remembered by the loops, the
     widths and the machine's numbers; a layer on its side is the same one where the machine treats rows and columns
-    alike. Raises DoesNotFit where no tiling fits.
+    alike. Loops that the hierarchy gives are taken as they are. Raises DoesNotFit where no tiling fits.
     """
+    if hierarchy.by_hand is not None:
+        return _by_hand(problem, hierarchy, goal)
     if _on_its_side(problem) and _alike(hierarchy):
         upright = best_mapping(replace(problem, h=problem.w, w=problem.h), hierarchy, goal, tiles)
         return replace(upright, nest=_turned(upright.nest, problem))
@@ -133,6 +136,18 @@ def best_mapping(
     }
     nest = _nest(problem, hierarchy, chosen, orders_of(hierarchy)[found.order])
     return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))
+
+
+def _by_hand(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal) -> Mapping:
+    nest = Nest(problem, hierarchy.wiring, loops_by_hand(problem, hierarchy))
+    made = costs(nest, hierarchy)
+    for memory, used in list(zip(hierarchy.memories, made.used_bits, strict=True))[1:]:
+        if used > memory.size_bits:
+            raise DoesNotFit(
+                f"memory {memory.name!r}: the loops given by hand need {-(-used // 8)} bytes with what lives through, "
+                f"the memory has {memory.size_bits // 8}"
+            )
+    return Mapping(hierarchy, goal, nest, made)
 
 
 def _on_its_side(problem: LayerProblem) -> bool:
