@@ -8,15 +8,25 @@ properties without one in their name are in SI units, bits and exact integers.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import takewhile
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from accelsim.hardware.number_formats import Factor, FormatCost, FormatKey, FormatMatch, NoFormat, match_format
+from accelsim.hardware.arithmetic import Arithmetic
+from accelsim.hardware.number_formats import (
+    Factor,
+    FormatCost,
+    FormatKey,
+    FormatMatch,
+    NoFormat,
+    match_format,
+    operand_bits,
+)
+from accelsim.hardware.pe_array import Array as Array
 from accelsim.hardware.quantity import (
     UNSURE,
     Count,
@@ -49,7 +59,6 @@ BLOCK_BITS = {"bram36": 36_864, "uram": 294_912}
 MemoryKind = Literal[
     "ddr3", "ddr4", "lpddr4", "hbm2", "flash", "bram36", "uram", "flip_flop", "sram", "cache", "register_file"
 ]
-Dataflow = Literal["weight_stationary", "output_stationary", "row_stationary", "free"]
 TransposedConv = Literal["zero_insert", "scatter", "phase", "phase_layers"]
 PICO, MILLI = 1e-12, 1e-3
 NOTHING = Quantity(value=0.0)
@@ -173,68 +182,6 @@ class Memory(Frozen):
         return _given(self.write_energy_pj_per_bit, self.energy_pj_per_bit) * PICO
 
 
-class Across(Frozen):
-    """A loop dimension that runs across some PEs: `lanes` of them, or as many as the layer has and are left."""
-
-    dimension: Dimension
-    lanes: PositiveCount | None = None
-
-
-def _across(data: object) -> object:
-    """`out_channels`, or a list of `out_channels` and `[out_channels, 4]`."""
-    entries = data if isinstance(data, list | tuple) else [data]
-    return tuple(_one_across(entry) for entry in entries)
-
-
-def _one_across(entry: object) -> object:
-    if isinstance(entry, str):
-        return {"dimension": entry}
-    if isinstance(entry, list | tuple) and len(entry) == 2:
-        return {"dimension": entry[0], "lanes": entry[1]}
-    if isinstance(entry, dict | Across):  # a machine that was written out again
-        return entry
-    raise PydanticCustomError("expected", "a dimension, or [dimension, lanes]")
-
-
-Side = Annotated[tuple[Across, ...], BeforeValidator(_across), Field(min_length=1)]
-
-
-class Unroll(Frozen):
-    """The loop dimensions that run across the rows, and those across the columns, of the array, in order."""
-
-    rows: Side
-    cols: Side
-
-
-class Array(Frozen):
-    """rows x cols PEs. `latches`: operands that a PE keeps in its own operand register while they do not change,
-    at no energy beyond that of the MAC. `pe_area_um2`: one PE without memories and what formats name."""
-
-    rows: PositiveCount
-    cols: PositiveCount
-    unroll: Unroll
-    dataflow: Dataflow = "free"
-    latches: Annotated[tuple[Operand, ...], Field(strict=False)] = ()
-    pe_area_um2: GivenArea | None = None
-
-    @property
-    def pes(self) -> int:
-        """Number of PEs."""
-        return self.rows * self.cols
-
-    def copies(self, sizes: Mapping[Dimension, int] | None = None) -> dict[Dimension, int]:
-        """How many PEs each dimension runs across in a layer of these sizes (default: large enough for all PEs)."""
-        found: dict[Dimension, int] = {}
-        for side, pes in ((self.unroll.rows, int(self.rows)), (self.unroll.cols, int(self.cols))):
-            left = pes // math.prod(int(across.lanes or 1) for across in side)
-            for across in side:
-                size = pes if sizes is None else -(-sizes[across.dimension] // found.get(across.dimension, 1))
-                taken = int(across.lanes or min(left, size))
-                left //= 1 if across.lanes else taken
-                found[across.dimension] = found.get(across.dimension, 1) * taken
-        return found
-
-
 class Machine(Frozen):
     """What all kinds of machine share; each kind is a subclass with its own typed section.
 
@@ -297,6 +244,7 @@ class Architecture(Machine):
     given_memories: Annotated[tuple[Memory, ...], Field(strict=False, min_length=1, alias="memories")]
     array: Array
     given_formats: Annotated[dict[FormatKey, FormatCost], Field(min_length=1, alias="formats")]
+    arithmetic: Arithmetic | None = None
 
     @cached_property
     def memories(self) -> tuple[Memory, ...]:
@@ -306,7 +254,7 @@ class Architecture(Machine):
     @cached_property
     def formats(self) -> dict[str, FormatCost]:
         """Rate and energy by format, in the process of the machine."""
-        return {key: cost.settled(self.technology) for key, cost in self.given_formats.items()}
+        return {key: cost.settled(key, self.arithmetic, self.technology) for key, cost in self.given_formats.items()}
 
     @property
     def static_power_w(self) -> Quantity:
@@ -331,6 +279,9 @@ class Architecture(Machine):
                 yield said
             if isinstance(given, GivenArea) and (said := area_sentence(path, given, self.technology)):
                 yield said
+        for key, cost in self.given_formats.items():
+            if cost.given_energy_pj is None and self.arithmetic is not None:
+                yield f"formats.{key}.energy_pj = {self.arithmetic.sentence(*operand_bits(key), self.technology)}"
         for memory in self.given_memories:
             if (bank := memory.bank(self.technology.node_nm.value)) is not None and memory.left_to_the_fit:
                 yield f"memories.{memory.name}: {', '.join(memory.left_to_the_fit)} by a {bank}"

@@ -9,6 +9,7 @@ from typing import get_args
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import BLOCK_BITS, OFF_CHIP, MemoryKind
+from accelsim.hardware.number_formats import INTEGER, factors
 from accelsim.hardware.sram_fit import Bank
 from accelsim.hardware.technology import refusal
 from accelsim.yaml_file import Check, Loc, Mistake, Plain, show
@@ -94,6 +95,24 @@ def _entries(data: Plain, loc: Loc) -> Iterator[tuple[Loc, dict[str, Plain]]]:
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, child in children:
         yield from _entries(child, (*loc, key))
+
+
+def format_energies(data: Mapping[str, Plain]) -> Iterator[Mistake]:
+    """A format has an energy, or `arithmetic` makes one up of its widths, which only integers have."""
+    for key, entry in _mapping(data.get("formats")).items():
+        if not isinstance(entry, dict) or "energy_pj" in entry or _misspelt(entry, ("energy_pj",)):
+            continue
+        if "arithmetic" not in data:
+            yield Mistake(("formats", key, "energy_pj"), "missing")
+        elif not _integers(key):
+            yield Mistake(("formats", key, "energy_pj"), "missing; arithmetic makes up energies of integers alone")
+
+
+def _integers(key: str) -> bool:
+    try:
+        return all(factor.kind == INTEGER for factor in factors(key))
+    except ValueError:  # the model says so
+        return True
 
 
 def static_power(data: Mapping[str, Plain]) -> Iterator[Mistake]:
@@ -245,6 +264,7 @@ STRUCTURE: tuple[Check, ...] = (
     memory_energies,
     fitted_memories,
     scaled_figures,
+    format_energies,
     static_power,
     memory_bandwidths,
     memory_order,

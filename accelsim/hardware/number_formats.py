@@ -14,6 +14,7 @@ from accelsim.formats.float32 import Float32
 from accelsim.formats.minifloat import MINIFLOATS, MiniFloat
 from accelsim.formats.number_format import NumberFormat
 from accelsim.formats.ternary import Ternary
+from accelsim.hardware.arithmetic import Arithmetic
 from accelsim.hardware.quantity import Frozen, PositiveCount, Quantity
 from accelsim.hardware.technology import GivenArea, GivenEnergy, Technology, scaled_area, scaled_energy
 from accelsim.hardware.vocabulary import Dimension
@@ -125,14 +126,26 @@ class FormatCost(Frozen):
     cycle belong to (empty: the dimension across the columns). `area_um2`: the multipliers and adders of one PE."""
 
     macs_per_cycle_per_pe: PositiveCount
-    energy_pj: GivenEnergy
+    given_energy_pj: GivenEnergy | None = Field(default=None, alias="energy_pj")
     area_um2: GivenArea | None = None
     lanes: Annotated[dict[Dimension, PositiveCount], Field(default_factory=dict)]
 
-    def settled(self, technology: Technology) -> "FormatCost":
-        """With energy and area in the process of the machine."""
-        area = None if self.area_um2 is None else scaled_area(self.area_um2, technology)
-        return self.model_copy(update={"energy_pj": scaled_energy(self.energy_pj, technology), "area_um2": area})
+    @property
+    def energy_pj(self) -> GivenEnergy:
+        """Energy of one MAC, pJ; of a cost that is `settled`, or whose file gives it."""
+        assert self.given_energy_pj is not None
+        return self.given_energy_pj
+
+    def settled(self, key: str, arithmetic: Arithmetic | None, technology: Technology) -> "FormatCost":
+        """With energy and area in the process of the machine; `arithmetic` makes up an energy that is left out."""
+        found: dict[str, Quantity] = {}
+        if self.given_energy_pj is not None:
+            found["given_energy_pj"] = scaled_energy(self.given_energy_pj, technology)
+        elif arithmetic is not None:
+            found["given_energy_pj"] = arithmetic.energy_pj(*operand_bits(key), technology)
+        if self.area_um2 is not None:
+            found["area_um2"] = scaled_area(self.area_um2, technology)
+        return self.model_copy(update=found)
 
     @property
     def energy_j(self) -> Quantity:

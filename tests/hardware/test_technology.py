@@ -168,3 +168,67 @@ def test_static_power_is_missing_where_nothing_says_what_leaks(tmp_path: Path) -
 
 def test_an_area_of_another_node_needs_no_voltage() -> None:
     assert GivenArea(value=282, at_node_nm=Quantity(value=45)).at_node_nm is not None
+
+
+ARITHMETIC = {
+    "multiply": {"value": 0.2, "bits": 8, "at_node_nm": 45, "at_vdd_v": 0.9, "source": "Horowitz"},
+    "add": {"value": 0.1, "bits": 32, "at_node_nm": 45, "at_vdd_v": 0.9},
+    "sum_bits": 32,
+}
+
+
+def with_arithmetic(formats: dict[str, Any], **changes: Any) -> Architecture:
+    technology = {"node_nm": 45, "vdd_v": 0.9}
+    data = DATA | {"technology": technology, "formats": formats, "arithmetic": ARITHMETIC}
+    return cast(Architecture, parse_architecture(data | changes, "chip"))
+
+
+def test_a_format_without_an_energy_is_made_of_a_multiplication_and_an_addition() -> None:
+    rate = {"macs_per_cycle_per_pe": 1}
+    machine = with_arithmetic({"int8": rate, "int4": rate, "int4xint8": rate, "int16": rate | {"energy_pj": 1}})
+    made = {key: cost.energy_pj for key, cost in machine.formats.items()}
+    assert made["int8"].value == pytest.approx(0.3) and made["int8"].low == made["int8"].high
+    assert made["int4"].value == pytest.approx(0.2 / 4 + 0.1)  # quadratic in both widths, the sum as wide as before
+    assert made["int4xint8"].value == pytest.approx(0.2 / 2 + 0.1) and made["int16"].value == 1
+    assert made["int4"].low == pytest.approx(0.05 / 1.03 + 0.1) and made["int4"].high == pytest.approx(
+        0.05 * 1.03 + 0.1
+    )
+    said = [sentence for sentence in machine.assumptions() if "is a multiplication of" in sentence]
+    assert len(said) == 3 and "formats.int4.energy_pj = 0.15 (" in said[1]
+    assert machine.content_hash() != chip().content_hash()
+
+
+def test_narrower_sums_cost_in_proportion() -> None:
+    machine = with_arithmetic({"int8": {"macs_per_cycle_per_pe": 1}}, arithmetic=ARITHMETIC | {"sum_bits": 16})
+    made = machine.formats["int8"].energy_pj
+    assert made.value == pytest.approx(0.25) and made.high == pytest.approx(0.2 + 0.05 * 1.2)
+
+
+def test_what_arithmetic_makes_up_is_in_the_process_of_the_machine() -> None:
+    machine = with_arithmetic({"int8": {"macs_per_cycle_per_pe": 1}}, technology={"node_nm": 28, "vdd_v": 0.9})
+    assert machine.formats["int8"].energy_pj.value == pytest.approx(0.3 * energy_factor((45, 0.9), (28, 0.9)))
+    assert any("arithmetic.multiply" in sentence and "of 45 nm" in sentence for sentence in machine.assumptions())
+
+
+@pytest.mark.parametrize(
+    ("formats", "extra", "expected"),
+    [
+        ("int8: {macs_per_cycle_per_pe: 1}", False, "formats.int8.energy_pj: missing"),
+        (
+            "fp16: {macs_per_cycle_per_pe: 1}",
+            True,
+            "formats.fp16.energy_pj: missing; arithmetic makes up energies of int",
+        ),
+        (
+            "ternary: {macs_per_cycle_per_pe: 1}",
+            True,
+            "formats.ternary.energy_pj: missing; arithmetic makes up energies ",
+        ),
+    ],
+)
+def test_only_integers_are_made_up(formats: str, extra: bool, expected: str) -> None:
+    data = DATA | {"formats": yaml.safe_load(f"{{{formats}}}")} | ({"arithmetic": ARITHMETIC} if extra else {})
+    with pytest.raises(LocatedErrors) as raised:
+        parse_architecture(data, "chip")
+    (only,) = [f"{problem.field}: {problem.what}" for problem in raised.value.problems]
+    assert only.startswith(expected)
