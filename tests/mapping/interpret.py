@@ -107,6 +107,9 @@ class Run:
             self.body(index + 1, now)
             self.after(index, self.narrow(boxes, loop, turn + 1) if turn + 1 < turns else None)
 
+    def moved(self, what: str, operand: str, parent: int, child: int) -> None:
+        """Called after each statement (a fetch or a drain), all copies together."""
+
     # --- movement ----------------------------------------------------------------------------------------------------
 
     def words(self, operand: str, box: Box) -> set[Word]:
@@ -133,6 +136,7 @@ class Run:
             for owner, children in self.wanted(operand, index, boxes, parent, child).items():
                 self.count[operand, parent, child, "fetches"] += 1
                 self.fetch(operand, parent, child, owner, children, keep)
+            self.moved("fetch", operand, parent, child)
 
     def fetch(self, operand: str, parent: int, child: int, owner: Copy, children, keep: bool) -> None:
         source, shared = self.store[operand, parent, owner], self.wiring.shares(operand, parent, child)
@@ -176,6 +180,7 @@ class Run:
                     groups.setdefault(tuple(part for part in copy if part[0] < above), []).append(copy)
             for owner, copies in groups.items():
                 self.drain(parent, child, owner, copies, stay)
+            self.moved("drain", operand, parent, child)
 
     def drain(self, parent: int, child: int, owner: Copy, copies: list[Copy], stay) -> None:
         target, adds = self.store["O", parent, owner], self.wiring.shares("O", parent, child)
