@@ -26,7 +26,7 @@ def test_energies_and_sizes(machine: Architecture) -> None:
         size, read, write, bits = ZIGZAG[memory.name]
         assert memory.read_energy_j_per_bit.value * bits == pytest.approx(read * 1e-12)
         assert memory.write_energy_j_per_bit.value * bits == pytest.approx(write * 1e-12)
-        assert memory.size_bits == (2 if memory.name == "sum_registers" else 1) * size
+        assert memory.size_bits == (3 if memory.name == "sum_registers" else 1) * size
     assert machine.formats["int8"].energy_pj.value == 0.04
     assert machine.memory("dram").bits_per_cycle(machine.clock_hz) == 64
     assert machine.memory("sram").bits_per_cycle(machine.clock_hz) == 2048
