@@ -6,6 +6,7 @@ kernels, which are faster, make them.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from accelsim.engine.crossbar_cells import FRACTION, NOISE, RowGroup, random_for
 from accelsim.engine.crossbar_inputs import Driven, driven
 from accelsim.engine.crossbar_matrices import padded, placed, vectors
 from accelsim.engine.crossbar_programming import Programmed, programmed
+from accelsim.engine.integer_dispatch import sloped
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -27,6 +29,7 @@ from accelsim.engine.linear_kernel import (
 )
 from accelsim.formats.accumulator import held
 from accelsim.formats.quantize import along
+from accelsim.ir.constants import Slopes
 from accelsim.ir.crossbar_target import CrossbarTarget
 from accelsim.ir.ops import Linear
 from accelsim.ir.program import Encoding, LinearLayer
@@ -102,6 +105,22 @@ class CrossbarKernel:
         format, _ = affine_of(out)
         sums = self.sums(op, x, source, layer, overflows)
         return codes_of_sums(op, sums, layer, out, relu).astype(format.dtype, copy=False)
+
+    def sloped(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        slopes: Slopes,
+        dtype: type[np.signedinteger[Any]],
+        overflows: Overflows | None = None,
+    ) -> Array:
+        """See `LinearKernel`."""
+        if layer.crossbar is None or self._is_exact(op, source, layer, layer.crossbar):
+            self._watch(op, x, source, layer, overflows)
+            return self.exact.sloped(op, x, source, layer, slopes, dtype, overflows)
+        return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
 
     def _is_exact(self, op: Linear, source: Encoding, layer: LinearLayer, crossbar: CrossbarTarget) -> bool:
         if self.always or not crossbar.is_exact:

@@ -4,7 +4,7 @@ from typing import get_args
 
 import numpy as np
 
-from accelsim.engine.integer_ops import Finisher, Operand, run_integer_op, sloped
+from accelsim.engine.integer_ops import Finisher, Operand, run_integer_op
 from accelsim.engine.linear_kernel import Array, LinearKernel, Overflows, affine_of, codes_of_sums, integers_of
 from accelsim.errors import AccelsimError
 from accelsim.ir.constants import Constants, Slopes
@@ -46,8 +46,8 @@ def _of_layer(
     layer, source, op = program.linear[node.name], program.encodings[node.inputs[0]], node.op
     assert isinstance(op, Linear)
     if isinstance(constants.core, Slopes):
-        sums = kernel.sums(op, x, source, layer, overflows)
-        return finisher.activated(sloped(sums, constants.core))
+        dtype = finisher.dtype if constants.finish.activation is None else np.int64
+        return finisher.activated(kernel.sloped(op, x, source, layer, constants.core, dtype, overflows))
     before = program.before.get(node.name)
     clamps = functions_of(node).clamps if before is None else ()
     landing = before or program.encodings[node.name]

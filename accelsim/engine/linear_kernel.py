@@ -12,6 +12,7 @@ from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import requantize, requantize_fixed
+from accelsim.ir.constants import Slopes
 from accelsim.ir.crossbar_target import CellActivity
 from accelsim.ir.ops import Dense, Linear
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
@@ -56,6 +57,18 @@ class LinearKernel(Protocol):
         overflows: Overflows | None = None,
     ) -> Array:
         """Output codes: the sums requantized to `out`, then not below its zero point if `relu`."""
+
+    def sloped(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        slopes: Slopes,
+        dtype: type[np.signedinteger[Any]],
+        overflows: Overflows | None = None,
+    ) -> Array:
+        """Codes of the sums times one of two factors: `integer_ops.sloped` of `sums`, in the type `dtype`."""
 
 
 def channel_axis(op: Linear, sums: Array) -> int:

@@ -1,10 +1,12 @@
 """The plain integer interpreter: slow, and obviously right. Fast kernels must equal it bit for bit."""
 
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
+from accelsim.engine.integer_dispatch import sloped
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -17,6 +19,7 @@ from accelsim.engine.linear_kernel import (
 from accelsim.engine.tap_order import register_sums
 from accelsim.formats.accumulator import wrap
 from accelsim.formats.quantize import along
+from accelsim.ir.constants import Slopes
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
 from accelsim.ir.program import Encoding, LinearLayer
 
@@ -101,3 +104,16 @@ class ReferenceKernel:
     ) -> Array:
         """See `LinearKernel`."""
         return codes_of_sums(op, self.sums(op, x, source, layer, overflows), layer, out, relu)
+
+    def sloped(
+        self,
+        op: Linear,
+        x: Array,
+        source: Encoding,
+        layer: LinearLayer,
+        slopes: Slopes,
+        dtype: type[np.signedinteger[Any]],
+        overflows: Overflows | None = None,
+    ) -> Array:
+        """See `LinearKernel`."""
+        return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)

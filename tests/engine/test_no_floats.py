@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from accelsim.engine import run as running
+from accelsim.engine.integer_dispatch import sloped
 from accelsim.engine.kernels.fast import FastKernel
 from accelsim.engine.linear_kernel import LinearKernel
 from accelsim.engine.run import run_program
 from accelsim.formats.quantize import quantize
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import load_workload
+from accelsim.ir.constants import Slopes
 from accelsim.ir.graph import Graph
 from accelsim.ir.ops import Linear
-from accelsim.ir.program import arithmetic
+from accelsim.ir.program import Encoding, LinearLayer, arithmetic
 from accelsim.passes.calibrate import calibrate
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise
@@ -78,6 +80,11 @@ class PlainKernel:
     def codes(self, op: Linear, x: Array, *others: Any) -> Array:
         """See `LinearKernel`."""
         return _whole("a code", self.kernel.codes(op, np.asarray(x), *others)).view(Watched)
+
+    def sloped(self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, slopes: Slopes, *others: Any) -> Array:
+        """See `LinearKernel`; the slopes are watched, sums being made as ever."""
+        dtype, *overflows = others
+        return sloped(self.sums(op, x, source, layer, *overflows), slopes).astype(dtype)
 
 
 def small(graph: Graph) -> Graph:
