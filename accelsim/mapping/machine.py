@@ -50,7 +50,7 @@ def machine_hierarchy(
     copies = prod(min(count, problem.size[dim]) if problem else count for dim, count in lanes)
     shared = len(machine.shared_memories)
     memories = tuple(
-        _memory(machine, level, cycles_per_step * (copies if level >= shared else 1), _inside(machine, level))
+        _memory(machine, level, cycles_per_step * (copies if level >= shared else 1), _inside(machine, level, match))
         for level in range(len(machine.memories))
     )
     return Hierarchy(
@@ -66,15 +66,16 @@ def machine_hierarchy(
     )
 
 
-def _inside(machine: Architecture, level: int) -> tuple[tuple[str, int], ...] | None:
+def _inside(machine: Architecture, level: int, match: FormatMatch) -> tuple[tuple[str, int], ...] | None:
     """The loops inside a memory where they are not free.
 
-    A core's registers hold the block of results of its kernel. Memories side by side, of different operands, take their
-    tiles together: no loop runs between them.
+    A core's registers hold the block of results of its kernel, and what one vector instruction takes. Memories side by
+    side, of different operands, take their tiles together: no loop runs between them.
     """
     last = level + 1 == len(machine.memories)
     if isinstance(machine, CpuArchitecture) and last:
-        return tuple((DIMS[dimension], int(count)) for dimension, count in machine.cpu.kernel.items())
+        block = {**machine.lanes(match.key), **machine.cpu.kernel}
+        return tuple((DIMS[dimension], int(count)) for dimension, count in block.items() if count > 1)
     if last or level == 0 or machine.memories[level].per_pe != machine.memories[level + 1].per_pe:
         return None
     run = [_held(memory) for memory in machine.memories[level : level + 2]]

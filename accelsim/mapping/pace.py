@@ -11,7 +11,7 @@ from math import prod
 
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.cpu import CpuArchitecture
-from accelsim.hardware.number_formats import FormatMatch
+from accelsim.hardware.number_formats import FormatMatch, operand_bits
 from accelsim.hardware.vocabulary import Dimension
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import sizes_of
@@ -50,11 +50,12 @@ def pace(
         return Pace(1.0, peak)
     rate = int(match.cost.macs_per_cycle_per_pe) * machine.cpu.issue_efficiency[match.key].value
     idle = _idle_lanes(machine, machine.lanes(match.key), sizes_of(problem))
+    taken = dict(zip("WI", operand_bits(match.key), strict=True))
     widths = (("W", weights), ("I", inputs), ("O", outputs))
     found = []
     for operand, bits in widths:
         repack = machine.cpu.repack(bits)
-        if repack is not None:
+        if repack is not None and bits != taken.get(operand):  # instructions take codes of the listed width as they are
             found.append((operand, bits, repack.cycles_per_vector.value / machine.cpu.words_per_vector(bits)))
     result = machine.cpu.result(match.key, depthwise(problem))
     return Pace(idle / rate, peak, tuple(found), 0.0 if result is None else result.cycles.value)

@@ -7,7 +7,10 @@ from pathlib import Path
 from accelsim.errors import AccelsimError
 from accelsim.flow import estimate
 from accelsim.frontend.workload import load_workload
+from accelsim.hardware.architecture import Machine
+from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.load import load_architecture
+from accelsim.hardware.quantity import Count
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.report import flat
 from accelsim.validation.adc_survey import area_um2, conversion_pj
@@ -38,10 +41,18 @@ def figures(recipe: Recipe, folder: Path) -> Figures:
 
 @figures.register
 def _(recipe: EstimateSpec, folder: Path) -> Figures:
+    found = _estimated(recipe, recipe.precision, folder)
+    if recipe.second_precision is None:
+        return found
+    second = _estimated(recipe, recipe.second_precision, folder)
+    return {**found, **{f"second.{path}": value for path, value in second.items()}}
+
+
+def _estimated(recipe: EstimateSpec, precision: str, folder: Path) -> Figures:
     report = estimate(
         load_workload(located(recipe.workload, folder)),
-        on=located(recipe.on, folder),
-        precision=recipe.precision,
+        on=_machine(recipe, folder),
+        precision=precision,
         batch=recipe.batch,
         residency=recipe.residency,
     )
@@ -64,6 +75,18 @@ def _(recipe: EstimateSpec, folder: Path) -> Figures:
         "layers": layers,
     }
     return {path: value for path, value in flat(document).items() if _is_number(value)}
+
+
+def _machine(recipe: EstimateSpec, folder: Path) -> Machine:
+    """The machine, or one that differs from it in the number of cores alone."""
+    machine = load_architecture(located(recipe.on, folder))
+    if recipe.cores is None:
+        return machine
+    if not isinstance(machine, CpuArchitecture) or recipe.cores > machine.cpu.cores:
+        raise AccelsimError(f"cores: {recipe.cores}; {machine.name} is no processor with so many cores")
+    array = machine.array.model_copy(update={"rows": Count(1), "cols": Count(recipe.cores)})
+    cpu = machine.cpu.model_copy(update={"cores": Count(recipe.cores)})
+    return machine.model_copy(update={"array": array, "cpu": cpu})
 
 
 @figures.register

@@ -56,6 +56,8 @@ class EstimateSpec(_Frozen):
     """`accelsim estimate`; its figures are those of report.json, layers by name: `layers.conv1.latency_s`.
 
     stored_zeros: layers whose activations are run-length coded off chip; gives `layers.X.run_length_bytes`.
+    cores: so many of a processor's cores. second_precision: the same network in another precision, its figures behind
+    `second.`, for networks whose layers are partly floating and partly integer.
     """
 
     workload: Text
@@ -64,6 +66,8 @@ class EstimateSpec(_Frozen):
     batch: Whole = 1
     residency: bool = True
     stored_zeros: dict[Text, StoredZeros] = {}
+    cores: Whole | None = None
+    second_precision: Text | None = None
 
 
 class CrossbarArea(_Frozen):
@@ -244,6 +248,9 @@ def _names(targets: Targets, target: TargetSpec) -> Iterator[Mistake]:
                 "workload": lambda: load_workload(located(recipe.workload, targets.folder)),
                 "precision": lambda: parse_precision(recipe.precision),
             }
+            second = recipe.second_precision
+            if second is not None:
+                checks["second_precision"] = lambda: parse_precision(second)
         case CrossbarPeakSpec():
             section = "crossbar_peak"
             checks = {"on": lambda: load_architecture(located(recipe.on, targets.folder))}

@@ -28,6 +28,10 @@ DRAM = {
     "bandwidth_gb_per_s": 0.8,
     "energy_pj_per_bit": 10,
 }  # 64 bit/cycle
+COSTS = {
+    "int8": {"macs_per_cycle_per_pe": 4, "energy_pj": 2},
+    "float32": {"macs_per_cycle_per_pe": 2, "energy_pj": 8},
+}
 DENSE = Dense(in_features=3, out_features=4, bias=False)
 
 
@@ -54,7 +58,7 @@ def spatial(**changes):
     return parse_architecture(data | changes, "small")
 
 
-def cpu(results=None, **changes):
+def cpu(results=None, shares=None, **changes):
     data = COMMON | {
         "kind": "cpu",
         "memories": [
@@ -66,16 +70,13 @@ def cpu(results=None, **changes):
         ],
         "array": {"rows": 1, "cols": 2, "unroll": {"rows": "batch", "cols": "out_channels"}},
         "transposed_conv": "phase",
-        "formats": {
-            "int8": {"macs_per_cycle_per_pe": 4, "energy_pj": 2},
-            "float32": {"macs_per_cycle_per_pe": 2, "energy_pj": 8},
-        },
+        "formats": COSTS,
         "cpu": {
             "cores": 2,
             "simd_bits": 32,
             "line_bytes": 4,
             "kernel": {"out_channels": 4},
-            "issue_efficiency": {"int8": 0.5, "float32": 0.5},
+            "issue_efficiency": {"int8": 0.5, "float32": 0.5} | (shares or {}),
             "unpack": {
                 "within_byte": {"cycles_per_vector": 2, "energy_pj_per_vector": 5},
                 "across_bytes": {"cycles_per_vector": 4, "energy_pj_per_vector": 10},
@@ -177,6 +178,15 @@ def test_unpacking_by_hand():
     assert step.accesses["dram"]["weights"][0] - 8 * step.scheduled.task.constant_bytes == 24 * 4
     assert any("codes of 4 bits are unpacked" in sentence for sentence in made.assumptions)
     assert not any("unpacked" in sentence for sentence in only_step(cpu())[0].assumptions)
+
+
+def test_codes_that_an_instruction_takes_as_they_are_are_not_unpacked():
+    """4-bit weights on a core that lists them: 24 MACs on 2 cores at 8 x 0.5 a cycle."""
+    machine = cpu(
+        formats=COSTS | {"int4xint8": {"macs_per_cycle_per_pe": 8, "energy_pj": 1}}, shares={"int4xint8": 0.5}
+    )
+    _, step = only_step(machine, Dense(3, 8, False), "weights=int4,activations=int8")
+    assert (step.scheduled.cycles, picojoules(step)["packing"]) == (3, 0)
 
 
 def test_widths_across_bytes_cost_more():

@@ -66,3 +66,23 @@ def test_caches(board):
     for name, picojoules in (("l2", 100), ("l1", 20)):  # of 64 bits at 45 nm, Horowitz
         assert board.memory(name).energy_pj_per_bit.value == pytest.approx(picojoules / 64 * 0.5, rel=0.01)
     assert board.memory("registers").size_bits == 32 * board.cpu.simd_bits
+
+
+def test_signs_run_at_the_share_of_the_kernel_that_int8_reaches(board):
+    """llvm-mca of 8 x 4 results over 128 signs: 48.02 cycles; int8's kernel is at the peak by llvm-mca."""
+    share, kernel = board.cpu.issue_efficiency["binary"], 8 * 4 * 128 / 48.02 / 128
+    assert share.high == pytest.approx(kernel, abs=1e-3)
+    assert share.value == pytest.approx(kernel * board.cpu.issue_efficiency["int8"].value, abs=1e-3)
+    assert share.low == pytest.approx(kernel * board.cpu.issue_efficiency["float32"].value, abs=1e-3)
+    assert board.formats["binary"].energy_pj.value == pytest.approx(PJ_PER_CYCLE / 128 / share.value, rel=0.01)
+
+
+def test_signs_are_not_unpacked_on_their_way_in():
+    made = estimate("dcgan32", on="rpi4", precision="weights=binary,activations=binary")
+    within = {row["name"]: row["energy_by_component_j"]["packing"] for row in made.layer_rows}
+    results = 64 * 16 * 16 * board_vector_pj() / 16
+    assert within["up2"] == pytest.approx(results, rel=1e-6)  # its results alone, packed
+
+
+def board_vector_pj():
+    return load_architecture("rpi4").cpu.unpack.within_byte.energy_pj_per_vector.value * 1e-12
