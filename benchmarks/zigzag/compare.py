@@ -18,9 +18,14 @@ from zigzag_times import TIMES, lines_of, measure
 PAGE = HERE.parents[1] / "docs" / "cross_tool.md"
 
 
+def said(holds: bool) -> str:
+    """In words."""
+    return "yes" if holds else "no"
+
+
 def tables(rows: dict[str, Row]) -> Iterator[str]:
     """Lines of one machine."""
-    names = [*[name for name, _ in CAUSES], "ports"]
+    names = [name for name, _ in CAUSES]
     yield f"| layer | E of ZigZag, uJ | booked / reported | {' | '.join(f'{name}, %' for name in names)} | E ours, uJ |"
     yield f"|---|---|---|{'---|' * len(names)}---|"
     for label, row in rows.items():
@@ -28,13 +33,13 @@ def tables(rows: dict[str, Row]) -> Iterator[str]:
         booked = f"{row.stored['energy'] / 1e6:.4g} | {row.booked:.6f}"
         yield f"| {label} | {booked} | {shares} | {row.theirs.energy_pj / 1e6:.4g} |"
     yield ""
-    yield "| layer | E best / its | EDP best / its | T reported | T its | T best | off-chip kB its | best | even |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "| layer | E best/its | EDP best/its | T reported | T its | T best | off-chip kB its | best | even | wide |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for label, row in rows.items():
         ratios = f"{row.worse['energy']:.4f} | {row.worse['edp']:.4f}"
         spans = f"{row.stored['latency']['total']:.0f} | {row.theirs.cycles:.0f} | {row.edp.cycles:.0f}"
         moved = f"{row.theirs.offchip_bytes / 1e3:.1f} | {row.energy.offchip_bytes / 1e3:.1f}"
-        yield f"| {label} | {ratios} | {spans} | {moved} | {'yes' if row.even else 'no'} |"
+        yield f"| {label} | {ratios} | {spans} | {moved} | {said(row.even)} | {said(bool(row.wide))} |"
 
 
 HEAD = (

@@ -78,13 +78,17 @@ def hierarchy(machine: str, layer: Layer) -> Hierarchy:
     )
 
 
-CUT_TOGETHER = {"tpu_like": (), "eyeriss_like": ("sram_1M", "sram_64KB", "rf_64B_A", "rf_64B_W")}
-"""Memories directly inside which we run no loops. Seven memories are too many for our exact search (minutes a layer):
-eyeriss_like's three buffers are left at one place in the loops, and its three register files at one."""
+REGISTERS = ("rf_64B_A", "rf_64B_W")
+CUT_TOGETHER: dict[str, tuple[tuple[str, ...], ...]] = {
+    "tpu_like": ((),),
+    "eyeriss_like": (("sram_1M", "sram_64KB", *REGISTERS), REGISTERS),
+}
+"""Memories directly inside which we run no loops, from the quick search to the wide one. Seven memories with a place in
+the loops each are too many for an exact search (minutes a layer): eyeriss_like's register files are left at one place,
+as machine files have it for memories side by side, and so are its buffers in the quick search."""
 
 
-def searched(machine: str, layer: Layer) -> Hierarchy:
+def searched(machine: str, layer: Layer, wide: int = 0) -> Hierarchy:
     """The machine as we search it: the best mapping found is one of the machine's, at most as good as its best."""
-    whole = hierarchy(machine, layer)
-    memories = (replace(m, inside=() if m.name in CUT_TOGETHER[machine] else None) for m in whole.memories)
-    return replace(whole, memories=tuple(memories))
+    whole, closed = hierarchy(machine, layer), CUT_TOGETHER[machine][wide]
+    return replace(whole, memories=tuple(replace(m, inside=() if m.name in closed else None) for m in whole.memories))

@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from zigzag_machines import searched
+from zigzag_layers import Layer
+from zigzag_machines import CUT_TOGETHER, searched
 from zigzag_recount import (
     ALL,
     Cost,
@@ -20,16 +21,21 @@ from zigzag_recount import (
     their_cost,
 )
 
-from accelsim.mapping.mapper import best_mapping
+from accelsim.mapping.mapper import Goal, Mapping, best_mapping
 
 HERE = Path(__file__).parent
 CAUSES = (
+    ("ports", {"ports": False}),
     ("units", {"units": False}),
     ("padding", {"padding": False}),
     ("first visits", {"first_visits": False}),
     ("last width", {"wide_last": False}),
 )
-"""Of ZigZag's bookkeeping, in the order in which each is dropped; what is left of the difference is the ports."""
+"""Of ZigZag's bookkeeping, in the order in which each is dropped. What our own rule of ports adds at the end is taken
+from "ports"."""
+
+Key = tuple[str, str, str]
+"""(memory, operand, way), see `zigzag_recount.Bits`."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,32 @@ class Row:
     """Our counts by ZigZag's bookkeeping, over the energy it reports."""
     causes: dict[str, float]
     """Share of ZigZag's energy that each cause adds to ours."""
-    off: dict[tuple[str, str, str], float]
-    """(memory, operand, way) -> what its booking is apart from ours, over its energy."""
+    apart: dict[Key, float]
+    """What ZigZag books at each end of a boundary beyond its own rules on our counts, over its energy."""
     theirs: Cost
     energy: Cost
     edp: Cost
+    wide: int
+    """0: the quick search was enough."""
     even: bool
+
+    @property
+    def label(self) -> str:
+        """Network and layer."""
+        return layer_of(self.stored).label
+
+    def cause(self, key: Key) -> str:
+        """Why ZigZag books something else there.
+
+        rows: an unrolling over output rows that inputs share; it takes each tile for one row, and cuts off fractions of
+        a row. fractions: fewer units than a whole number. truncated: fractions of an access are cut off.
+        """
+        unrolled = [loop for level in self.stored["operands"][key[1]]["spatial"] for loop in level]
+        if key[1] == "I" and any(dim == "OY" for dim, _ in unrolled):
+            return "rows"
+        if any(lanes != int(lanes) for _, lanes in unrolled):
+            return "fractions"
+        return "truncated" if self.apart[key] < 0 and key[2] == "from_above" else "unknown"
 
     @property
     def worse(self) -> dict[str, float]:
@@ -64,21 +90,37 @@ def row_of(machine: str, stored: dict[str, Any]) -> Row:
     theirs = their_cost(machine, stored)
     names = [name for name, _ in CAUSES]
     causes = {name: (b - a) / reported for name, (b, a) in zip(names, pairwise(booked), strict=True)}
-    problem, machine_searched = problem_of(layer), searched(machine, layer)
-    energy, edp = (best_mapping(problem, machine_searched, goal) for goal in ("energy", "edp"))
+    energy, wide_energy = _beside(machine, layer, "energy", theirs.energy_pj)
+    edp, wide_edp = _beside(machine, layer, "edp", theirs.edp)
     return Row(
         stored=stored,
         booked=booked[0] / reported,
-        causes=causes | {"ports": (booked[-1] - theirs.energy_pj) / reported},
-        off=apart(machine, stored),
+        causes=causes | {"ports": causes["ports"] + (booked[-1] - theirs.energy_pj) / reported},
+        apart=apart(machine, stored),
         theirs=theirs,
-        energy=Cost(energy.energy_pj, energy.latency_cycles, sum(energy.offchip_bytes.values())),
-        edp=Cost(edp.energy_pj, edp.latency_cycles, sum(edp.offchip_bytes.values())),
+        energy=energy,
+        edp=edp,
+        wide=max(wide_energy, wide_edp),
         even=is_even(machine, stored),
     )
 
 
-def apart(machine: str, stored: dict[str, Any]) -> dict[tuple[str, str, str], float]:
+def best_of(machine: str, layer: Layer, goal: Goal, wide: int = 0) -> Mapping:
+    """Our best mapping of the layer as the machine is searched."""
+    return best_mapping(problem_of(layer), searched(machine, layer, wide), goal)
+
+
+def _beside(machine: str, layer: Layer, goal: Goal, theirs: float) -> tuple[Cost, int]:
+    """Our best, searched widely where the quick search leaves ZigZag's mapping ahead; and how widely."""
+    for wide in range(len(CUT_TOGETHER[machine])):
+        best = best_of(machine, layer, goal, wide)
+        cost = Cost(best.energy_pj, best.latency_cycles, sum(best.offchip_bytes.values()))
+        if (cost.edp if goal == "edp" else cost.energy_pj) <= theirs * (1 + 1e-9):
+            break
+    return cost, wide
+
+
+def apart(machine: str, stored: dict[str, Any]) -> dict[Key, float]:
     """Where ZigZag books something else than its own rules on our counts give."""
     layer, ours = layer_of(stored), booked_bits(machine, stored)
     found = {}
