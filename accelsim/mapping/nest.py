@@ -90,7 +90,11 @@ class Nest:
 
     def depth(self, level: int) -> int:
         """How many running loops are outside memory `level`."""
-        return sum(loop.level < level for loop in self.running)
+        return self._depths[level]
+
+    @cached_property
+    def _depths(self) -> tuple[int, ...]:
+        return tuple(sum(loop.level < level for loop in self.running) for level in range(self.wiring.levels + 1))
 
     def fetch_at(self, operand: str, child: int) -> int:
         """Index of the running loop whose body fetches the child's tile; -1 is before all loops.

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from accelsim.machine_code import compiled, part
+from accelsim.machine_code import compiled, inlined, part
 from accelsim.mapping.kernels.heap import make_heap, pop
 from accelsim.mapping.kernels.products import (
     ALIVE,
@@ -64,7 +64,7 @@ class Rows(NamedTuple):
     places: Ints
 
 
-@part
+@inlined
 def promising(key: Floats, best: Best) -> bool:
     """Whether a row may still beat the best, in goal, then energy, then latency."""
     known, below, above = best.key, 1 - TIE, 1 + TIE
@@ -76,7 +76,7 @@ def promising(key: Floats, best: Best) -> bool:
     return bool(less or (key[1] <= known[1] * above and key[2] < known[2] * below))
 
 
-@part
+@inlined
 def gaining(moves: int, stays: int, kept: Ints, plan: Plan, known: int) -> bool:
     """False for an order that gains nothing at one of the first `known` levels, where all tiles are known."""
     orders, levels = plan.orders, len(kept)
@@ -109,7 +109,8 @@ def look(
 ) -> bool:
     """Whether the row in which decision k is this child may be or become better than the best; its key is then at hand.
 
-    known: of so many levels all loops are known, 0 while a stage is being decided. complete: of all.
+    known: of so many levels all loops are known, 0 while a stage is being decided: then the key is made only if there
+    is something to beat; -1: it is made. complete: all loops are known.
     """
     best.place[AXES + 1] += 1
     a, b, bits = s.open[k], trees.least[child], s.bits
@@ -252,7 +253,7 @@ def _descend(trees: Trees, plan: Plan, rules: Rules) -> tuple[Floats, Ints]:
     j = Judge(np.empty((2, levels)), np.empty((4, levels)), np.empty(3))
     best = Best(np.zeros(3), np.full(AXES + 2, -1))
     best.place[AXES + 1] = 0
-    keys, turns = np.zeros((orders, 3)), np.zeros(orders, np.int64)
+    keys, turns, first = np.zeros((orders, 3)), np.zeros(orders, np.int64), np.zeros(1, np.int64)
     own, order = Trees(np.empty_like(trees.least), np.empty_like(trees.nodes), trees.axes), 0
     # first what fits at all, and one mapping of the most promising order; then what may beat it, order by order
     for turn in range(-2, orders):
@@ -267,9 +268,11 @@ def _descend(trees: Trees, plan: Plan, rules: Rules) -> tuple[Floats, Ints]:
                 break
             continue
         if turn < 0:
-            begin(trees.axes[:, ROOT], plan.stages[0], 0, trees, s)
+            begin(trees.axes[:, ROOT], first, 1, trees, s)
+            enter(0, trees.axes[0, ROOT], trees, s)
             for each in range(orders):
-                costs(s.inner[0], s.outer[0], bits[2, 0], plan.orders[each], rules, j.flow, True, keys[each])
+                hopeful = look(trees.axes[0, ROOT], 0, plan.orders[each], -1, False, trees, plan, rules, best, s, j)
+                keys[each] = j.key if hopeful else np.full(3, np.inf)
             make_heap(turns, keys, orders)
             order = turns[0]
         if turn != -1:

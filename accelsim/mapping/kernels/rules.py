@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.machine_code import part
+from accelsim.machine_code import inlined
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Rules(NamedTuple):
 ENERGY, LATENCY, EDP, OFFCHIP = range(4)
 
 
-@part
+@inlined
 def slot(rules: Rules, i: int, running: int, kept: Ints) -> int:
     """Which of a boundary's columns is read: loops that do not move the operand count through level slot - 1."""
     if rules.boundaries[i, EVERY_STEP]:
@@ -49,7 +49,7 @@ def slot(rules: Rules, i: int, running: int, kept: Ints) -> int:
     return last + 1 - (kept[last] >> operand & 1) if last >= 0 else 0
 
 
-@part
+@inlined
 def fits(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, room: Floats) -> bool:
     """Whether the tiles fit; where least tiles do not, nothing below them does. room [2, levels] is scratch."""
     boundaries, memories, layer, levels = rules.boundaries, rules.memories, rules.layer, len(rules.memories)
@@ -79,7 +79,7 @@ def fits(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, room: Flo
     return over == 0
 
 
-@part
+@inlined
 def rounded(bits: float, a: Floats, b: Floats, rules: Rules, i: int, at: int) -> float:
     """Every fetch or drain moves at least the access width of the parent."""
     fetches = rules.boundaries[i, FETCHES]
@@ -89,7 +89,7 @@ def rounded(bits: float, a: Floats, b: Floats, rules: Rules, i: int, at: int) ->
     return max(bits, least)
 
 
-@part
+@inlined
 def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats) -> None:
     """Weights and inputs into flow [4, levels]: bits read, written, first fetches, last drains."""
     boundaries, levels = rules.boundaries, len(rules.memories)
@@ -109,7 +109,7 @@ def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, 
                 flow[2, parent] += a[first] * b[first] * width
 
 
-@part
+@inlined
 def add_sums(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats, bound: bool) -> None:
     """The path of the outputs from the outside in; fills and empty words as in `counts.py`."""
     boundaries, layer, levels = rules.boundaries, rules.layer, len(rules.memories)
@@ -146,7 +146,7 @@ def add_sums(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow:
     flow[1, outermost] += layer[BIAS_ONLY_BITS]
 
 
-@part
+@inlined
 def latency(cycles: float, memories: Floats, flow: Floats) -> float:
     """Cycles with the first fetches before and the last drains after."""
     busiest, ends = cycles, 0.0
@@ -167,7 +167,7 @@ def latency(cycles: float, memories: Floats, flow: Floats) -> float:
     return busiest + ends
 
 
-@part
+@inlined
 def costs(
     a: Floats,
     b: Floats,
