@@ -7,6 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import numba
+from numba.core import sigutils
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -17,39 +22,52 @@ def _sources(folder: Path) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
 
 
+class _PackageCache(FunctionCache):
+    """By signature and CPU with its features.
+
+    Processes that compile a function for different signatures at the same time may give both files one number.
+    """
+
+    def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
+        return signature, codegen.magic_tuple()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What was compiled for this signature, or None.
+
+        Numba's own would first import all that it can compile, which takes longer than everything else here. Machine
+        code of loops over arrays only needs the runtime that allocates them; compiling imports the rest when it must.
+        """
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            found: Any = self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        wanted = sigutils.normalize_signature(sig)[0]  # type: ignore[no-untyped-call]
+        return found if found is not None and found.signature.args == wanted else None
+
+
 def part(function: Callable[P, R]) -> Callable[P, R]:
     """A part of compiled functions; it lives in their machine code and has no file of its own."""
-    import numba
-
     result: Callable[P, R] = numba.njit(error_model="numpy")(function)
     return result
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """A part that is copied into each function that calls it, and so compiled once for each call and not once more."""
-    import numba
-
     result: Callable[P, R] = numba.njit(inline="always", error_model="numpy")(function)
     return result
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Machine code that releases the interpreter lock, kept on disk for the next process where that can be written."""
-    import numba
-    from numba.core.caching import FunctionCache
+def compiled(function: Callable[P, R], variant: str = "") -> Callable[P, R]:
+    """Machine code that releases the interpreter lock, kept on disk for the next process where that can be written.
 
-    class PackageCache(FunctionCache):
-        """By signature and CPU with its features."""
-
-        def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
-            return signature, codegen.magic_tuple()
-
-    # Numba names files and symbols by the function and a count of its process: two states of the sources, compiled by
-    # two processes, must not meet under one name in a third.
-    digest = _sources(Path(function.__code__.co_filename).parent)[:16]
+    Functions that differ only in the variables they close over need different names of `variant`.
+    """
+    # Numba names files and symbols by the function and a count of its process. Two variants, or two states of the
+    # sources, that two processes compiled must not meet under one name in a third.
+    sources = _sources(Path(function.__code__.co_filename).parent)
+    digest = hashlib.sha256(f"{variant} {sources}".encode()).hexdigest()[:16]
     function.__qualname__ = f"{function.__qualname__}_{digest}"
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # no place for the cache: a read-only installation without a home directory
-        dispatcher._cache = PackageCache(function)  # type: ignore[no-untyped-call]
+        dispatcher._cache = _PackageCache(function)  # type: ignore[no-untyped-call]
     result: Callable[P, R] = dispatcher
     return result

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled
+from accelsim.machine_code import compiled
 
 Array = NDArray[Any]
 Int64s = NDArray[np.int64]

@@ -8,9 +8,9 @@ import numba
 import numpy as np
 from llvmlite import binding
 
-from accelsim.engine.kernels.compiling import inlined
 from accelsim.engine.kernels.skeleton import Array, Int64s, Tile, Work
 from accelsim.engine.kernels.tiles import BYTES, SHORTS, SIGNS, TRITS, Clamp, Product, clamped_tile, plain_tile
+from accelsim.machine_code import inlined
 
 NEEDED = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni")
 """Features without which nothing here is used."""

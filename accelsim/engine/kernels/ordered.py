@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled
 from accelsim.engine.kernels.phases import Phase, axis_phases, image_shape, margins
 from accelsim.errors import AccelsimError
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, Pair, Shape
 from accelsim.ir.shapes import result_shape
+from accelsim.machine_code import compiled
 
 Float32s = NDArray[np.float32]
 Int64s = NDArray[np.int64]

@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 
 from accelsim.engine.kernels import native
-from accelsim.engine.kernels.compiling import compiled
 from accelsim.engine.kernels.skeleton import Array, Int64s, Tile, Work
+from accelsim.machine_code import compiled
 
 WORDS, CALLS, ROUNDS = 64, 2000, 30
 """A tile of so many words reads 16 KiB, which a first-level cache holds."""

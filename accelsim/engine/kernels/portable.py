@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from accelsim.engine.kernels.compiling import compiled
 from accelsim.engine.kernels.skeleton import Array, Int64s, Tile, Work
+from accelsim.machine_code import compiled
 
 TALL, SHORT = 16, 4
 LANES = 16

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled, inlined
+from accelsim.machine_code import compiled, inlined
 
 BLOCK_TILES = 64
 """Tiles of one column whose input is used again by the next before it leaves the second-level cache."""

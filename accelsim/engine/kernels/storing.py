@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.engine.kernels.compiling import compiled, inlined
 from accelsim.engine.kernels.planes import below, unequal
+from accelsim.machine_code import compiled, inlined
 
 Array = NDArray[Any]
 
