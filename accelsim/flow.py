@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.cost.costing import cost
-from accelsim.cost.records import Cost
+from accelsim.cost.seen_zeros import as_run, codes_runs, stated_zeros
 from accelsim.engine.activity import Activity, ActivityCounter
 from accelsim.engine.run import Kernels, decode, run_float, run_program
 from accelsim.errors import AccelsimError, did_you_mean
@@ -18,7 +18,6 @@ from accelsim.formats.text import Precision, parse_precision
 from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload, load_workload, workload_of_module
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.load import load_architecture
-from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.graph import Graph, Weights
 from accelsim.ir.program import Program
 from accelsim.mapping.by_hand import read_mappings
@@ -106,8 +105,9 @@ def simulate(
     started = time.perf_counter()
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, output_range)
     program = program_for(source, machine, wanted)
-    made = cost(program, machine, batch, ScheduleOptions(residency=residency))
-    run = run_images(source, program, images, seed, kernels, threads, progress, calibration_images)
+    made = cost(program, machine, batch, ScheduleOptions(residency=residency), stated_zeros(source, program))
+    run = run_images(source, program, images, seed, kernels, threads, progress, calibration_images, codes_runs(machine))
+    made = as_run(made, machine, run.activity)
     seconds = time.perf_counter() - started
     facts = RunFacts(
         source,
@@ -144,11 +144,13 @@ def estimate(
     residency: bool = True,
     goal: Goal = "energy",
     mapping: str | Path | None = None,
+    seen: Activity | None = None,
 ) -> Report:
     """Cost a generator without running it; opens no weight file. Arguments and errors as in `simulate`.
 
     goal: what each layer's mapping minimises: energy, latency, edp or offchip.
     mapping: a YAML file with loops given by hand, see docs/mapping.md.
+    seen: what a run of the same program saw, whose zeros are taken instead of those that the workload states.
     """
     if goal not in GOALS:
         raise AccelsimError(f"goal: {goal!r} is not one of: {', '.join(GOALS)}{did_you_mean(goal, GOALS)}")
@@ -156,7 +158,9 @@ def estimate(
     source, machine, wanted = _resolve(workload, on, precision, example_inputs, (-1.0, 1.0))
     program = program_for(source, machine, wanted)
     given = None if mapping is None else read_mappings(mapping)
-    made: Cost | NoFormat = cost(program, machine, batch, ScheduleOptions(goal, residency), mappings=given)
+    zeros = stated_zeros(source, program)
+    made = cost(program, machine, batch, ScheduleOptions(goal, residency), zeros, mappings=given)
+    made = as_run(made, machine, seen)
     facts = RunFacts(source, machine, program, batch, None, deadline_ms, None, time.perf_counter() - started)
     return make_report(facts, made)
 
@@ -206,8 +210,11 @@ def run_images(
     threads: int = 1,
     progress: Progress = _silent,
     calibration_images: int = CALIBRATION_IMAGES,
+    counts_runs: bool = False,
 ) -> Simulation:
     """Calibrate, quantize and run the program that `program_for` made; arguments as in `simulate`.
+
+    counts_runs: of zeros in what is stored, for `codes_runs` machines.
 
     Raises:
         AccelsimError: weights that are missing or not as they should be.
@@ -227,7 +234,7 @@ def run_images(
             program = calibrate(program, folded, source.draw_inputs(calibration_images, seed + 1))
         program = quantize_weights(program, folded)
         count = _counter(progress, str(program.precision), images)
-        seen = None if program.precision.is_float else ActivityCounter()
+        seen = None if program.precision.is_float else ActivityCounter(counts_runs)
         codes = run_program(program, inputs, kernels=kernels, threads=threads, on_batch=count, activity=seen)
         stored = dict(zip(source.graph.outputs, program.graph.outputs, strict=True))
         outputs = {name: decode(program, value, codes[value]) for name, value in stored.items()}

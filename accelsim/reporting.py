@@ -202,6 +202,7 @@ def _step_figures(step: StepCost | None) -> Figures:
             for memory, kinds in step.accesses.items()
         },
         **scheduled.figures,
+        **step.figures,
     }
 
 

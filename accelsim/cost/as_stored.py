@@ -9,6 +9,7 @@ from accelsim.cost.ports import coded_latency
 from accelsim.cost.run_length import coded_traffic, stored_shares
 from accelsim.cost.zeros import KnownZeros
 from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.mapping.schedule import Schedule, ScheduledStep
 
 
@@ -79,7 +80,8 @@ def _latency(step: ScheduledStep, machine: Architecture, shares: Mapping[str, Fr
 def zero_sentences(machine: Architecture, zeros: KnownZeros) -> tuple[str, ...]:
     """What is taken for granted about zeros, for the report."""
     if not uses_zeros(machine):
-        return ()
+        whole = f"{machine.name}: every multiply of the loops costs its full energy, and activations move uncompressed"
+        return (whole,) if isinstance(machine, SpatialArchitecture) else ()
     gating, layout, name = gating_of(machine), machine.memories[0].run_length, machine.name
     sentences = [f"{name}: {_origin(zeros)}"]
     if gating is not None:

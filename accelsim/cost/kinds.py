@@ -117,8 +117,6 @@ def _(machine: FpgaArchitecture, made: Schedule) -> tuple[str, ...]:
 @kind_assumptions.register
 def _(machine: SpatialArchitecture, made: Schedule) -> tuple[str, ...]:
     return (
-        f"{machine.name}: zero gating and compression of activations are not modelled: every multiply of the loops "
-        "costs its full energy",
         f"{machine.name}: a copy delivered to a PE costs the network once, whatever the distance; sums of several PEs "
         "are added on their way out at no energy beyond that",
         f"{machine.name}: sums are stored at the accumulator's full width",

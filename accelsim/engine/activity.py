@@ -1,12 +1,13 @@
 """What an exact run saw: how many accumulators overflowed, and how the codes of every stored value were."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.engine.linear_kernel import Array, Overflows
+from accelsim.engine.zero_runs import ZeroRuns, zero_runs
 from accelsim.formats.affine import AffineInt, Scaling
 from accelsim.formats.binary import Binary
 from accelsim.formats.fixed import FixedPoint
@@ -45,6 +46,8 @@ class ValueActivity:
     ones: int
     toggles: int
     steps: int
+    runs: ZeroRuns | None = None
+    """Of zeros, where the run was asked to count them."""
 
     @property
     def zero_fraction(self) -> float:
@@ -77,8 +80,12 @@ class Activity:
 
 @dataclass
 class ActivityCounter:
-    """Gathers the activity of a run, batch by batch; results do not depend on the batches."""
+    """Gathers the activity of a run, batch by batch; results do not depend on the batches.
 
+    counts_runs: of zeros, too.
+    """
+
+    counts_runs: bool = False
     _outputs: dict[str, int] = field(default_factory=dict)
     _overflows: dict[str, Overflows] = field(default_factory=dict)
     _values: dict[str, ValueActivity] = field(default_factory=dict)
@@ -94,6 +101,8 @@ class ActivityCounter:
     def stored(self, value: str, codes: Array, format: IntegerFormat, scaling: Scaling) -> None:
         """These codes `[N, ...]` of a value were stored."""
         seen = value_activity(codes, format, scaling)
+        if self.counts_runs and not isinstance(format, Binary):
+            seen = replace(seen, runs=zero_runs(codes, scaling.zero_point))
         before = self._values.get(value)
         self._values[value] = seen if before is None else _together(before, seen)
 
@@ -160,4 +169,5 @@ def _together(one: ValueActivity, other: ValueActivity) -> ValueActivity:
         one.ones + other.ones,
         one.toggles + other.toggles,
         one.steps + other.steps,
+        None if one.runs is None or other.runs is None else one.runs + other.runs,
     )

@@ -57,6 +57,20 @@ class OutputSpec(_Frozen):
     layout: Literal["NCHW"] = "NCHW"
 
 
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+class ActivitySpec(_Frozen):
+    """What is known of a stored value without a run.
+
+    zero_fraction: part of it that is 0. zero_multiplies: of the multiplies of the layer that makes it, the part whose
+    input is 0, padded zeros included; without it, it follows from the zeros of the input.
+    """
+
+    zero_fraction: Share = 0.0
+    zero_multiplies: Share | None = None
+
+
 class WorkloadFile(_Frozen):
     """The YAML of a workload, schema `accelsim/workload/1`. Paths are relative to the file."""
 
@@ -68,6 +82,7 @@ class WorkloadFile(_Frozen):
     inputs: dict[str, InputSpec]
     output: Annotated[OutputSpec, Field(default_factory=OutputSpec)]
     metrics: tuple[Literal["fid_resnet20_cifar10"], ...] = ()
+    activity: dict[str, ActivitySpec] = {}
     sources: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -86,6 +101,8 @@ class Workload:
     """Inputs `[*shape]` that are the same for every sample: integers that index no table."""
     random_seed: int | None = None
     """Of weights that are drawn instead of stored."""
+    activity: Mapping[str, ActivitySpec] = field(default_factory=dict)
+    """Of inputs and layers, for a cost without a run."""
 
     def draw_inputs(self, count: int, seed: int) -> dict[str, NDArray[np.float32]]:
         """`count` float32 samples of every input, `[count, ...]`, from the seed and the input's name alone.
@@ -132,7 +149,7 @@ def read_workload(path: Path) -> Workload:
     if not place.is_file():
         raise document.errors([Mistake(("graph",), f"{place}: {'not a' if place.exists() else 'no such'} file")])
     graph = load_graph(place)
-    if mistakes := list(_input_mistakes(described.inputs, graph)):
+    if mistakes := [*_input_mistakes(described.inputs, graph), *_activity_mistakes(described.activity, graph)]:
         raise document.errors(mistakes)
     draws = {name: spec.draw for name, spec in described.inputs.items()}
     weights, random = path.parent / described.weights, described.weights == RANDOM
@@ -145,6 +162,7 @@ def read_workload(path: Path) -> Workload:
         described.metrics,
         described.generator,
         random_seed=RANDOM_SEED if random else None,
+        activity=described.activity,
     )
 
 
@@ -159,6 +177,14 @@ def _input_mistakes(given: Mapping[str, InputSpec], graph: Graph) -> Iterator[Mi
             yield Mistake(("inputs", name, "shape"), f"{list(spec.shape)}, but the graph takes {list(known[name])}")
     for name in known.keys() - given.keys():
         yield Mistake(("inputs",), f"{name!r} {list(known[name])} of the graph is missing")
+
+
+def _activity_mistakes(given: Mapping[str, ActivitySpec], graph: Graph) -> Iterator[Mistake]:
+    """What the file says of values that the graph does not have."""
+    known = [value.name for value in graph.inputs] + [node.name for node in graph.nodes]
+    for name in given:
+        if name not in known:
+            yield Mistake(("activity", name), f"the graph has no such input or layer{did_you_mean(name, known)}")
 
 
 def _stored(path: Path) -> Workload:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from accelsim.cost.seen_zeros import codes_runs
+from accelsim.engine.activity import Activity
 from accelsim.errors import AccelsimError
 from accelsim.flow import estimate, program_for, run_images
 from accelsim.frontend.workload import Workload, load_workload
@@ -31,23 +33,38 @@ class Result:
     figures: Figures
 
 
+@dataclass(frozen=True)
+class _Run:
+    """Of one program: its quality and what it saw, with runs of zeros where `counts_runs`."""
+
+    program: Program
+    counts_runs: bool
+    quality: Mapping[str, float | None]
+    activity: Activity | None
+
+
 @dataclass
 class _Runs:
-    """Quality of the programs run so far in a task. Machines that change no value ask for equal programs."""
+    """The programs run so far in a task. Machines that change no value ask for equal programs."""
 
     source: Workload
-    made: list[tuple[Program, Mapping[str, float | None]]] = field(default_factory=list)
+    made: list[_Run] = field(default_factory=list)
 
-    def quality(self, program: Program, point: Point) -> Mapping[str, float | None]:
-        """Figures of this program on the inputs of a point, run unless an equal one was."""
-        known = next((figures for other, figures in self.made if other == program), None)
-        if known is None:
-            run = run_images(
-                self.source, program, point.images, point.seed, calibration_images=point.calibration_images
-            )
-            known = run.quality
-            self.made.append((program, known))
-        return known
+    def run(self, program: Program, point: Point, counts_runs: bool) -> _Run:
+        """This program on the inputs of a point, run unless an equal one was."""
+        for known in self.made:
+            if known.program == program and known.counts_runs >= counts_runs:
+                return known
+        run = run_images(
+            self.source,
+            program,
+            point.images,
+            point.seed,
+            calibration_images=point.calibration_images,
+            counts_runs=counts_runs,
+        )
+        self.made.append(_Run(program, counts_runs, run.quality, run.activity))
+        return self.made[-1]
 
 
 def evaluate(task: Task) -> list[Result]:
@@ -78,6 +95,9 @@ def _figures(job: Job, runs: _Runs) -> tuple[Figures, str | None]:
     """The figures of a point, and why it has no cost if it has none."""
     point = job.point
     machine = parse_architecture(job.machine, job.title, must_fit=False)
+    run = None
+    if point.images:
+        run = runs.run(program_for(runs.source, machine, job.precision), point, codes_runs(machine))
     report = estimate(
         runs.source,
         on=machine,
@@ -85,10 +105,11 @@ def _figures(job: Job, runs: _Runs) -> tuple[Figures, str | None]:
         batch=point.batch,
         deadline_ms=point.deadline_ms,
         residency=point.residency,
+        seen=None if run is None else run.activity,
     )
     figures = _flat(report)
-    if point.images:
-        figures |= runs.quality(program_for(runs.source, machine, job.precision), point)
+    if run is not None:
+        figures |= run.quality
     return figures, report.assumptions[0] if report.totals["energy_j"] is None else None
 
 

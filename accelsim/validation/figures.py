@@ -16,7 +16,6 @@ from accelsim.report import flat
 from accelsim.validation.adc_survey import area_um2, conversion_pj
 from accelsim.validation.chip_rollup import area_figures, power_figures
 from accelsim.validation.mac_rates import mac_rate_figures
-from accelsim.validation.run_length import run_length_bytes
 from accelsim.validation.targets_file import (
     AdcSurveySpec,
     CrossbarPeakSpec,
@@ -59,13 +58,6 @@ def _estimated(recipe: EstimateSpec, precision: str, folder: Path) -> Figures:
     if report.totals["latency_s"] is None:
         raise AccelsimError(f"no cost: {report.assumptions[0]}")
     layers = {str(row["name"]): dict(row) for row in report.layer_rows}
-    for name, zeros in recipe.stored_zeros.items():
-        if name not in layers:
-            raise AccelsimError(f"stored_zeros: no layer {name!r}; the workload has {', '.join(layers)}")
-        moved = layers[name].get("accesses_bits")
-        if not moved:
-            raise AccelsimError(f"stored_zeros: layer {name!r} has no accesses on {recipe.on}")
-        layers[name]["run_length_bytes"] = run_length_bytes(next(iter(moved.values())), zeros)
     document = {
         "totals": report.totals,
         "per_image": report.per_image,

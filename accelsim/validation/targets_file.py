@@ -24,7 +24,6 @@ FOLDER, FILE = "validation", "targets.yaml"
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 Whole = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Frozen(BaseModel):
@@ -45,17 +44,9 @@ def _weighted(given: object) -> object:
 Sum = Annotated[dict[Text, float], BeforeValidator(_weighted), Field(min_length=1)]
 
 
-class StoredZeros(_Frozen):
-    """Of the tensors of one layer off chip, the fraction of zeros."""
-
-    inputs: Fraction = 0.0
-    outputs: Fraction = 0.0
-
-
 class EstimateSpec(_Frozen):
     """`accelsim estimate`; its figures are those of report.json, layers by name: `layers.conv1.latency_s`.
 
-    stored_zeros: layers whose activations are run-length coded off chip; gives `layers.X.run_length_bytes`.
     cores: so many of a processor's cores. second_precision: the same network in another precision, its figures behind
     `second.`, for networks whose layers are partly floating and partly integer.
     """
@@ -65,7 +56,6 @@ class EstimateSpec(_Frozen):
     precision: Text = "int8"
     batch: Whole = 1
     residency: bool = True
-    stored_zeros: dict[Text, StoredZeros] = {}
     cores: Whole | None = None
     second_precision: Text | None = None
 

@@ -144,7 +144,7 @@ def test_codes_of_their_own_width_move_at_it_and_multiply_at_the_listed_cost():
 
 def test_what_the_array_model_leaves_out_is_said():
     made, _ = only_step(spatial())
-    assert any("zero gating" in sentence for sentence in made.assumptions)
+    assert any("activations move uncompressed" in sentence for sentence in made.assumptions)
 
 
 def test_a_dimension_that_runs_across_some_rows_leaves_the_rest_idle():

@@ -5,21 +5,25 @@ from math import prod
 
 import pytest
 
+from accelsim.frontend.workload import load_workload
 from accelsim.validation.comparison import compare
 from accelsim.validation.targets_file import read_targets, shipped_targets
 
 BUFFER_WORDS = 128 * 1024 // 2
 
 
-def test_stored_zeros_are_those_of_table_v_and_of_the_border() -> None:
-    (target,) = [t for t in read_targets(shipped_targets()).targets if t.id == "A1"]
-    assert target.estimate is not None
-    published = {"conv2": (0.039, 27, 31), "conv3": (0.724, 13, 15), "conv4": (0.793, 13, 15), "conv5": (0.776, 13, 15)}
-    for name, (zeros, real, stored) in published.items():
-        ours = target.estimate.stored_zeros[name].inputs
-        assert ours == pytest.approx(1 - (1 - zeros) * (real / stored) ** 2, abs=5e-5)
-    outputs = [target.estimate.stored_zeros[f"conv{i}"].outputs for i in range(1, 5)]
-    assert outputs == [zeros for zeros, _, _ in published.values()]
+def test_the_stated_zeros_are_those_of_table_v_and_of_the_border() -> None:
+    """Of the tensors with their border, and of the multiplies, by a walk over the outputs and taps of one axis."""
+    stated = load_workload("alexnet_layers").activity
+    published = {2: (0.039, 27, 31, 5), 3: (0.724, 13, 15, 3), 4: (0.793, 13, 15, 3), 5: (0.776, 13, 15, 3)}
+    for layer, (zeros, real, stored, taps) in published.items():
+        border = (stored - real) // 2
+        inside = sum(border <= out + tap < border + real for out in range(real) for tap in range(taps))
+        assert stated[f"x{layer}"].zero_fraction == pytest.approx(1 - (1 - zeros) * (real / stored) ** 2, abs=5e-5)
+        multiplied = 1 - (1 - zeros) * (inside / (real * taps)) ** 2
+        assert stated[f"conv{layer}"].zero_multiplies == pytest.approx(multiplied, abs=5e-5)
+    assert [stated[f"conv{n}"].zero_fraction for n in range(1, 5)] == [zeros for zeros, *_ in published.values()]
+    assert stated["x1"].zero_fraction == stated["conv1"].zero_multiplies == 0.0001
 
 
 def divisors(number: int) -> list[int]:
