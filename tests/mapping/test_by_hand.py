@@ -1,5 +1,7 @@
 """Loops given by hand: costed as they are, with every mistake located."""
 
+from pathlib import Path
+
 import pytest
 from tiny import one_layer, tiny_machine
 
@@ -78,6 +80,14 @@ def test_layers_that_are_not_named_are_searched(tmp_path):
     changed = {name for name in loops_of[0] if loops_of[0][name] != loops_of[1][name]}
     assert changed == {"fc"}
     assert given.totals["offchip_bytes"] >= free.totals["offchip_bytes"]
+
+
+def test_the_loops_in_the_docs_run(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    path = tmp_path / "loops.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0])
+    row = next(row for row in estimate("dcgan32", on="zcu104", mapping=path).layer_rows if row["name"] == "up1")
+    assert "for K in 2 x 64" in row["mapping"]
 
 
 def test_every_mistake_has_its_place(tmp_path):
