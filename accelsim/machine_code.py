@@ -58,7 +58,7 @@ def _announce() -> None:
 
 
 def part(function: Callable[P, R]) -> Callable[P, R]:
-    """A part of compiled functions: it lives in their machine code and has no file of its own. Python cannot call it."""
+    """A part of compiled functions: it lives in their machine code, without a file. Python cannot call it."""
     result: Callable[P, R] = numba.njit(error_model="numpy", **_UNWRAPPED)(function)
     return result
 
