@@ -26,6 +26,10 @@ _NAMES = {
     "psnr_db": "PSNR against the float32 generator",
     "per_image_steady.energy_j": "energy an image in steady state",
     "per_image_steady.offchip_bytes": "off-chip traffic an image in steady state",
+    "resources.used.dsp": "DSP slices",
+    "resources.used.bram36": "RAMB36 blocks",
+    "resources.used.lut": "LUTs",
+    "resources.used.crossbars": "crossbars",
 }
 _PREFIXES = {1e-12: "p", 1e-9: "n", 1e-6: "µ", 1e-3: "m", 1.0: "", 1e3: "k", 1e6: "M", 1e9: "G"}
 _STYLE: Any = {

@@ -121,6 +121,7 @@ def _flat(report: Report) -> Figures:
         "energy_by_component_j": report.energy_by_component_j,
         "offchip_bytes_by_operand": report.offchip_bytes_by_operand,
         "resources": {key: resources[key] for key in ("fits", "limited_by") if key in resources},
+        "resources.used": resources.get("used", {}),
     }
     figures: dict[str, Any] = dict(report.totals)
     return figures | {f"{name}.{key}": value for name, section in nested.items() for key, value in section.items()}

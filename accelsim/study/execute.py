@@ -51,7 +51,8 @@ def sweep(
 
     Returns:
         A pandas DataFrame: settings, `status`, `error`, `seconds`, every total and quality figure by its report key,
-        and `per_image_steady.KEY`, `energy_by_component_j.KEY`, `offchip_bytes_by_operand.KEY`, `resources.KEY`.
+        and `per_image_steady.KEY`, `energy_by_component_j.KEY`, `offchip_bytes_by_operand.KEY`, `resources.KEY`,
+        `resources.used.KEY`.
 
     Raises:
         AccelsimError: mistakes in the sweep, or not a result file.

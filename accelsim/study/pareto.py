@@ -11,7 +11,21 @@ from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.study.table import records, swept
 
 _UP = ("psnr", "ssim", "accuracy", "iou", "is_", "images_per_s", "compression_ratio")
-_DOWN = ("energy", "latency", "bytes", "fid", "kid", "error", "macs", "ops", "parameters", "seconds", "bits", "lpips")
+_DOWN = (
+    "energy",
+    "latency",
+    "bytes",
+    "fid",
+    "kid",
+    "error",
+    "macs",
+    "ops",
+    "parameters",
+    "seconds",
+    "bits",
+    "lpips",
+    "used",
+)
 
 FRONT, OPEN, DOMINATED = "front", "open", "dominated"
 """Standing of a point. open: beaten by value, but not beyond the intervals of the constants."""

@@ -37,6 +37,7 @@ def test_a_row_says_what_the_report_says(write, folder):
             section, _, name = key.rpartition(".")
             assert row[key] == document[section or "totals"][name]
         assert row["psnr_db"] == report.quality["psnr_db"]
+        assert row["resources.used.dsp"] == document["resources"]["used"]["dsp"]
         parts = [row[column] for column in table if column.startswith("energy_by_component_j.")]
         assert sum(parts) == pytest.approx(row["energy_j"], rel=1e-12)
 
