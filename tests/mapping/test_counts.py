@@ -1,5 +1,6 @@
 """The closed form equals the interpreter on everything Hypothesis can think of."""
 
+import os
 from collections import Counter
 
 from hypothesis import HealthCheck, given, settings
@@ -47,7 +48,11 @@ def test_outputs_do_not_slide_while_the_parent_lets_go():
     compare(PARENT_LETS_GO)
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+CASES = int(os.environ.get("ACCELSIM_CASES", "400"))
+"""More of them by hand: ACCELSIM_CASES=10000 takes about a quarter of an hour."""
+
+
+@settings(deadline=None, max_examples=CASES, suppress_health_check=list(HealthCheck))
 @given(nests())
 def test_closed_form_equals_interpreter(nest):
     compare(nest)
