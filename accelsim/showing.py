@@ -12,7 +12,7 @@ from accelsim.hardware.load import load_architecture
 from accelsim.hardware.quantity import Frozen, Quantity
 from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.graph import Graph
-from accelsim.ir.parameters import STATISTICS, parameter_shapes
+from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.text import graph_text
 from accelsim.mapping.operators import mac_counts
 from accelsim.shared import list_shared
@@ -60,7 +60,7 @@ def workload_text(workload: Workload) -> str:
 
 
 def layers_text(graph: Graph) -> str:
-    """Parameters and MACs of one sample by the three counts, per layer that has any, and their totals.
+    """Trained parameters and MACs of one sample by the three counts, per layer that has any, and their totals.
 
     Nodes that share their parameters each show them; the total counts them once.
     """
@@ -70,7 +70,7 @@ def layers_text(graph: Graph) -> str:
         counts = mac_counts(node.op, graph.shapes[node.inputs[0]]) if node.inputs else None
         macs = [counts.zero_inserted, counts.scatter, counts.effectual] if counts else [0, 0, 0]
         shapes = parameter_shapes(node.op).items()
-        parameters = sum(prod(shape) for role, shape in shapes if role not in STATISTICS)
+        parameters = sum(prod(shape) for role, shape in shapes if graph.trains(node.parameter(role)))
         total = [sum(pair) for pair in zip(total, macs, strict=True)]
         if parameters or any(macs):
             shape = "x".join(map(str, graph.shapes[node.name]))

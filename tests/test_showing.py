@@ -4,8 +4,10 @@ import pytest
 
 from accelsim.errors import AccelsimError, LocatedErrors
 from accelsim.hardware.load import load_architecture
+from accelsim.ir.graph import Graph, Input, Node
+from accelsim.ir.ops import Constant, Dense
 from accelsim.shared import find_shared, list_shared
-from accelsim.showing import show_text
+from accelsim.showing import layers_text, show_text
 
 
 @pytest.mark.parametrize("name", list_shared("hw_configs"))
@@ -53,6 +55,20 @@ def test_a_workload_shows_its_layers_and_the_three_counts():
     assert lines[-1].split() == ["total", "1,438,784", "110,182,400", "27,852,800", "22,232,768"]
     up1 = next(line for line in lines if line.startswith("up1"))
     assert up1.split() == ["up1", "ConvTranspose2d", "128x8x8", "819,200", "52,428,800", "13,107,200", "9,469,952"]
+
+
+def test_a_layer_shows_what_is_trained_and_the_total_counts_what_is_shared_once():
+    nodes = (
+        Node("a", Dense(4, 4, bias=False), ("x",)),
+        Node("b", Dense(4, 4, bias=False), ("a",), parameters="a"),
+        Node("buffer", Constant((4,)), ("x",)),
+        Node("c", Dense(4, 2, bias=True), ("b",)),
+    )
+    graph = Graph("net", (Input("x", (4,)),), nodes, ("c", "buffer"), frozenset({"buffer.value", "c.bias"}))
+    shown = {line.split()[0]: line.split() for line in layers_text(graph).splitlines()}
+    assert "buffer" not in shown
+    assert [shown[name][3] for name in "abc"] == ["16", "16", "8"]
+    assert shown["total"][1] == "24"
 
 
 def test_paths_are_shown_by_what_the_file_says(tmp_path):
