@@ -156,7 +156,7 @@ def _steady(facts: RunFacts, cost: Cost) -> Figures:
 def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
     graph, program = facts.program.graph, facts.program
     inputs, output = graph.shapes[node.inputs[0]], graph.shapes[node.name]
-    macs = mac_counts(node.op, inputs, facts.batch)
+    macs = mac_counts(node.op, tuple(graph.shapes[name] for name in node.inputs), facts.batch)
     layer = program.linear.get(node.name)
     elementwise = sum(operations(a, output, output) for a in node.epilogue) + operations(node.op, inputs, output)
     executed = step.scheduled.macs if step is not None else None if macs.zero_inserted else 0

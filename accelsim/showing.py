@@ -67,7 +67,7 @@ def layers_text(graph: Graph) -> str:
     rows: list[Row] = []
     total = [0, 0, 0]
     for node in graph.nodes:
-        counts = mac_counts(node.op, graph.shapes[node.inputs[0]]) if node.inputs else None
+        counts = mac_counts(node.op, tuple(graph.shapes[name] for name in node.inputs)) if node.inputs else None
         macs = [counts.zero_inserted, counts.scatter, counts.effectual] if counts else [0, 0, 0]
         shapes = parameter_shapes(node.op).items()
         parameters = sum(prod(shape) for role, shape in shapes if graph.trains(node.parameter(role)))

@@ -146,7 +146,7 @@ def _kernel_of(kernels: Kernels) -> LinearKernel:
 def _kernels(program: Program, nodes: list[Node], images: int) -> Kernels:
     """The plain interpreter, which is obviously right; for more than `PLAIN_MACS` the fast kernels."""
     shapes = program.graph.shapes
-    macs = sum(mac_counts(node.op, shapes[node.inputs[0]], images).scatter for node in nodes)
+    macs = sum(mac_counts(node.op, tuple(shapes[name] for name in node.inputs), images).scatter for node in nodes)
     return "reference" if macs <= PLAIN_MACS else "fast"
 
 

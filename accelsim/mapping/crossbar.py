@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from accelsim.hardware.architecture import TransposedConv
 from accelsim.hardware.integrator import Readout
 from accelsim.hardware.reram import Reram
-from accelsim.ir.ops import ConvTranspose2d, DynamicConvTranspose2d, Op, Shape
+from accelsim.ir.ops import ConvTranspose2d, DynamicConvTranspose2d, Op
 from accelsim.mapping.layer_problem import LayerProblem, phase_layers
-from accelsim.mapping.operators import layer_problem
+from accelsim.mapping.operators import Shapes, layer_problem
 from accelsim.mapping.spaces import Space
 
 
@@ -167,11 +167,11 @@ class CrossbarLayer:
 
 
 def crossbar_layer(
-    op: Op, inputs: Shape, batch: int, weight_bits: int, activation_bits: int, chip: Reram, form: TransposedConv
+    op: Op, reads: Shapes, batch: int, weight_bits: int, activation_bits: int, chip: Reram, form: TransposedConv
 ) -> CrossbarLayer:
-    """How a multiplying operator on sample shape `inputs` is cut into crossbars; phase_layers is the same as phase."""
+    """How a multiplying operator on these sample shapes is cut into crossbars; phase_layers is the same as phase."""
     shape = "phase" if form == "phase_layers" else form
-    problem = layer_problem(op, inputs, batch, shape)
+    problem = layer_problem(op, reads, batch, shape)
     assert problem is not None
     scatters = shape == "scatter" and isinstance(op, ConvTranspose2d | DynamicConvTranspose2d)
     if scatters:

@@ -118,8 +118,8 @@ def _layer(program: Program, node: Node, machine: ReramArchitecture, batch: int)
     refused = machine.refusal(weight_bits, bits, program.precision.is_float)
     if refused:
         return refused
-    shape = program.graph.shapes[node.inputs[0]]
-    return crossbar_layer(node.op, shape, batch, weight_bits, bits, machine.reram, machine.transposed_conv)
+    reads = tuple(program.graph.shapes[name] for name in node.inputs)
+    return crossbar_layer(node.op, reads, batch, weight_bits, bits, machine.reram, machine.transposed_conv)
 
 
 def _plan_step(task: Task, layer: CrossbarLayer | None) -> Step:

@@ -39,6 +39,8 @@ from accelsim.ir.ops import (
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.spaces import Space, TransposedForm, conv_space, transposed_space
 
+Shapes = tuple[Shape, ...]
+
 
 @dataclass(frozen=True)
 class MacCounts:
@@ -59,8 +61,8 @@ _transposed_space = lru_cache(maxsize=1024)(transposed_space)
 
 
 @singledispatch
-def layer_problem(op: Op, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem | None:
-    """The loops of a multiplying operator on sample shape `inputs`; None for an operator that does not multiply.
+def layer_problem(op: Op, reads: Shapes, batch: int, form: TransposedForm) -> LayerProblem | None:
+    """The loops of a multiplying operator that reads these sample shapes; None for one that does not multiply.
 
     `form` is how the machine runs a transposed convolution. Where the weights are a value of their own, the samples
     are groups: each has its own weights.
@@ -69,23 +71,32 @@ def layer_problem(op: Op, inputs: Shape, batch: int, form: TransposedForm) -> La
 
 
 @layer_problem.register
-def _(op: Dense, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
-    return LayerProblem(N=batch * prod(inputs[:-1]), K=op.out_features, C=op.in_features)
+def _(op: Dense, reads: Shapes, batch: int, form: TransposedForm) -> LayerProblem:
+    return LayerProblem(N=batch * prod(reads[0][:-1]), K=op.out_features, C=op.in_features)
 
 
 @layer_problem.register
-def _(op: MatMul, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
-    *leading, rows, inner = inputs
-    columns = _conv_space(rows, 1, 1, 1, (0, 0))
-    return LayerProblem(1, batch * prod(leading), op.columns, inner, columns)
+def _(op: MatMul, reads: Shapes, batch: int, form: TransposedForm) -> LayerProblem:
+    """Along an axis that only the first value has the second one is reused, as weights over samples; along one that
+    only the second has the first is, as an input over output channels; along one of both each has its own.
+    """
+    *leading, rows, inner = reads[0]
+    pairs = list(zip(leading, reads[1], strict=False))
+    return LayerProblem(
+        N=prod(first for first, second in pairs if first != second and second == 1),
+        G=batch * prod(first for first, second in pairs if first == second),
+        K=op.columns * prod(second for first, second in pairs if first != second and first == 1),
+        C=inner,
+        h=_conv_space(rows, 1, 1, 1, (0, 0)),
+    )
 
 
 @layer_problem.register(Conv2d)
 @layer_problem.register(DynamicConv2d)
-def _(op: Conv2d | DynamicConv2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
+def _(op: Conv2d | DynamicConv2d, reads: Shapes, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
         _conv_space(
-            inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.padding[2 * i], op.padding[2 * i + 1])
+            reads[0][1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.padding[2 * i], op.padding[2 * i + 1])
         )
         for i in range(2)
     )
@@ -94,10 +105,10 @@ def _(op: Conv2d | DynamicConv2d, inputs: Shape, batch: int, form: TransposedFor
 
 @layer_problem.register(ConvTranspose2d)
 @layer_problem.register(DynamicConvTranspose2d)
-def _(op: ConvTranspose2d | DynamicConvTranspose2d, inputs: Shape, batch: int, form: TransposedForm) -> LayerProblem:
+def _(op: ConvTranspose2d | DynamicConvTranspose2d, reads: Shapes, batch: int, form: TransposedForm) -> LayerProblem:
     h, w = (
         _transposed_space(
-            inputs[1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.crop[2 * i], op.crop[2 * i + 1]), form
+            reads[0][1 + i], op.kernel[i], op.stride[i], op.dilation[i], (op.crop[2 * i], op.crop[2 * i + 1]), form
         )
         for i in range(2)
     )
@@ -112,12 +123,12 @@ def _convolution(
     return LayerProblem(samples, groups, op.out_channels // op.groups, op.in_channels // op.groups, h, w)
 
 
-def mac_counts(op: Op, inputs: Shape, batch: int = 1) -> MacCounts:
-    """MACs of one operator for a batch; zeros where it does not multiply."""
-    scatter = layer_problem(op, inputs, batch, "scatter")
+def mac_counts(op: Op, reads: Shapes, batch: int = 1) -> MacCounts:
+    """MACs of one operator on inputs of these sample shapes, for a batch; zeros where it does not multiply."""
+    scatter = layer_problem(op, reads, batch, "scatter")
     if scatter is None:
         return MacCounts(0, 0, 0)
-    inserted = layer_problem(op, inputs, batch, "zero_insert")
+    inserted = layer_problem(op, reads, batch, "zero_insert")
     assert inserted is not None
     return MacCounts(inserted.macs, scatter.macs, scatter.macs_effectual)
 

@@ -152,7 +152,7 @@ def stream_unit(node: Node, inputs: tuple[Shape, ...], output: Shape, fold: tupl
     if form == "scatter":
         raise DoesNotFit(f"layer {node.name}: transposed_conv: scatter is no stream; use phase or zero_insert")
     if isinstance(node.op, get_args(Linear)):
-        problem = layer_problem(node.op, inputs[0], 1, _form(form))
+        problem = layer_problem(node.op, inputs, 1, _form(form))
         assert problem is not None
         return _matrix_unit(node.op, node, inputs[0], problem, fold)
     pixels = tuple(_pixels(shape) for shape in inputs)

@@ -88,7 +88,8 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
             return match
         if match.assumption and match.assumption not in assumptions:
             assumptions.append(match.assumption)
-        problem = layer_problem(node.op, graph.shapes[node.inputs[0]], batch, transposed_form(machine))
+        reads = tuple(graph.shapes[name] for name in node.inputs)
+        problem = layer_problem(node.op, reads, batch, transposed_form(machine))
         assert problem is not None
         output_bits = program.encodings[node.name].format.bits
         rate = pace(machine, match, problem, weights=weights.bits, inputs=source.bits, outputs=output_bits)

@@ -100,7 +100,7 @@ def _timed(threads: int, budget_s: float, progress: Progress) -> Iterator[tuple[
     layers = FITTED + JUDGED
     for number, (format, layer) in enumerate((f, layer) for f in FORMATS for layer in layers):
         progress("timing layers", number, len(layers) * len(FORMATS))
-        problem = layer_problem(layer.op, layer.sample, layer.batch, "phase")
+        problem = layer_problem(layer.op, (layer.sample,), layer.batch, "phase")
         assert problem is not None
         yield (
             (layer.name, format),

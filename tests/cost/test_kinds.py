@@ -271,5 +271,5 @@ def test_a_replayed_mapping_moves_real_words_as_counted(name):
     machine = load_architecture(name)
     op = Dense(in_features=12, out_features=20, bias=False)
     (task,) = tasks(one_layer(op, (12,)), machine, 2).steps
-    assert task.problem == layer_problem(op, (12,), 2, machine.transposed_conv)
+    assert task.problem == layer_problem(op, ((12,),), 2, machine.transposed_conv)
     Run(best_mapping(task.problem, task.hierarchy).nest)

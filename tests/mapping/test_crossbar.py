@@ -73,7 +73,7 @@ def counted(layer: CrossbarLayer) -> Hand:
     ],
 )
 def test_dcgan32_by_hand_in_phases(op: Dense | ConvTranspose2d, by_hand: Hand) -> None:
-    assert counted(crossbar_layer(op, SHAPES[op], 1, 8, 8, ISAAC, "phase")) == by_hand
+    assert counted(crossbar_layer(op, (SHAPES[op],), 1, 8, 8, ISAAC, "phase")) == by_hand
 
 
 # The other forms of up1. zero_insert: 256 x 25 = 6400 rows, 50 row groups, 4 column groups, 64 positions.
@@ -93,7 +93,7 @@ def test_dcgan32_by_hand_in_phases(op: Dense | ConvTranspose2d, by_hand: Hand) -
     ],
 )
 def test_the_three_forms_of_a_transposed_convolution_by_hand(form: TransposedConv, by_hand: Hand, adds: int) -> None:
-    layer = crossbar_layer(UP1, SHAPES[UP1], 1, 8, 8, ISAAC, form)
+    layer = crossbar_layer(UP1, (SHAPES[UP1],), 1, 8, 8, ISAAC, form)
     assert (counted(layer), layer.sum_adds) == (by_hand, adds)
 
 
@@ -101,30 +101,30 @@ def test_the_three_forms_of_a_transposed_convolution_by_hand(form: TransposedCon
 # its neighbours, on each axis 2 + 3 + 3 + 2 = 10 real inputs in 4 positions: 256 x 100. up3: 16 x 3 - 2 = 46.
 @pytest.mark.parametrize(("op", "words", "tiles"), [(FC, 200, 2), (UP1, 25_600, 3), (UP3, 64 * 46 * 46, 1)])
 def test_inputs_are_read_once_a_position_not_once_a_phase(op: Dense | ConvTranspose2d, words: int, tiles: int) -> None:
-    layer = crossbar_layer(op, SHAPES[op], 1, 8, 8, ISAAC, "phase")
+    layer = crossbar_layer(op, (SHAPES[op],), 1, 8, 8, ISAAC, "phase")
     assert (layer.fetched_words, layer.tiles) == (words, tiles)
 
 
 def test_groups_take_crossbars_of_their_own() -> None:
     depthwise = Conv2d(32, 32, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 32, False)
-    layer = crossbar_layer(depthwise, (32, 8, 8), 1, 8, 8, ISAAC, "phase")
+    layer = crossbar_layer(depthwise, ((32, 8, 8),), 1, 8, 8, ISAAC, "phase")
     assert counted(layer) == Hand(32, 32 * 64 * 8 * 9, 32 * 64 * 8 * 4, 64 * 8)
 
 
 @pytest.mark.parametrize("form", ["phase", "scatter", "zero_insert"])
 def test_differential_cells_double_columns_and_conversions(form: TransposedConv) -> None:
     both = chip(encoding="differential")
-    one, two = (crossbar_layer(UP2, SHAPES[UP2], 1, 8, 8, c, form) for c in (ISAAC, both))
+    one, two = (crossbar_layer(UP2, (SHAPES[UP2],), 1, 8, 8, c, form) for c in (ISAAC, both))
     assert (two.cells, two.adc_conversions) == (2 * one.cells, 2 * one.adc_conversions)
     assert two.macs == one.macs
 
 
 def test_counts_fall_with_bits_and_are_proportional_to_the_batch() -> None:
-    at = {bits: crossbar_layer(UP2, SHAPES[UP2], 1, *bits, ISAAC, "phase") for bits in product((4, 8, 16), repeat=2)}
+    at = {bits: crossbar_layer(UP2, (SHAPES[UP2],), 1, *bits, ISAAC, "phase") for bits in product((4, 8, 16), repeat=2)}
     assert at[8, 8].adc_conversions == 4 * at[4, 4].adc_conversions
     assert at[8, 4].adc_conversions == at[4, 8].adc_conversions == 2 * at[4, 4].adc_conversions
     assert at[8, 4].dac_events * 2 == at[8, 8].dac_events
-    batch = crossbar_layer(UP2, SHAPES[UP2], 7, 8, 8, ISAAC, "phase")
+    batch = crossbar_layer(UP2, (SHAPES[UP2],), 7, 8, 8, ISAAC, "phase")
     for count in ("dac_events", "adc_conversions", "cycles", "macs", "cell_reads", "sum_adds", "fetched_words"):
         assert getattr(batch, count) == 7 * getattr(at[8, 8], count)
     assert (batch.crossbars, batch.cells) == (at[8, 8].crossbars, at[8, 8].cells)
@@ -308,7 +308,7 @@ def test_counts_equal_crossbars_built_weight_by_weight(
     kernel = values.integers(-7, 8, (op.groups, op.in_channels // op.groups, op.out_channels // op.groups, *op.kernel))
     seen = run(op, values.integers(0, 9, shape), kernel, small, bits, form)
     try:
-        made = crossbar_layer(op, shape, 1, *bits, small, form)
+        made = crossbar_layer(op, (shape,), 1, *bits, small, form)
     except Exception as error:
         assume("no multiply reaches an output" not in str(error))
         raise

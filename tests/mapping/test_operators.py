@@ -1,6 +1,7 @@
 """MACs by the three counts and other operations, against sums over every position and tap."""
 
 from itertools import product
+from math import prod
 
 import pytest
 from hypothesis import assume, given
@@ -39,7 +40,7 @@ def test_transposed_convolution(high, wide, before, after, batch, groups):
     rows, columns = transposed_pairs(*high, crop), transposed_pairs(*wide, crop)
     assume(rows[2] and columns[2])
     expected = [batch * 4 * 6 // groups * r * c for r, c in zip(rows, columns, strict=True)]
-    assert mac_counts(op, (4, h, w), batch) == MacCounts(*expected)
+    assert mac_counts(op, ((4, h, w),), batch) == MacCounts(*expected)
 
 
 @given(axes, axes, st.integers(0, 2), st.integers(0, 2), st.integers(1, 3))
@@ -51,17 +52,34 @@ def test_convolution(high, wide, before, after, batch):
     rows, columns = conv_pairs(*high, pad), conv_pairs(*wide, pad)
     assume(rows[1] and columns[1])
     every, real = (batch * 2 * 6 * r * c for r, c in zip(rows, columns, strict=True))
-    assert mac_counts(op, (4, h, w), batch) == MacCounts(every, every, real)
+    assert mac_counts(op, ((4, h, w),), batch) == MacCounts(every, every, real)
 
 
 def test_a_dense_layer_runs_once_per_leading_position():
-    assert mac_counts(ops.Dense(8, 5, True), (6, 7, 8), 3) == MacCounts(*[3 * 42 * 40] * 3)
+    assert mac_counts(ops.Dense(8, 5, True), ((6, 7, 8),), 3) == MacCounts(*[3 * 42 * 40] * 3)
+
+
+leading = st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["both", "first", "second"])), max_size=3)
+
+
+@given(leading, st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)), st.integers(1, 3))
+def test_a_product_of_values_that_broadcast(axes, sizes, batch):
+    """Every multiply of the result, and no element of either value more than once."""
+    rows, inner, columns = sizes
+    first = (*(1 if which == "second" else n for n, which in axes), rows, inner)
+    second = (*(1 if which == "first" else n for n, which in axes), inner, columns)
+    op = ops.MatMul(columns)
+    problem = layer_problem(op, (first, second), batch, "phase")
+    result = prod(result_shape(op, first, second))
+    assert problem.words == {"W": batch * prod(second), "I": batch * prod(first), "O": batch * result}
+    assert problem.macs == batch * result * inner
+    assert mac_counts(op, (first, second), batch) == MacCounts(*[batch * result * inner] * 3)
 
 
 @pytest.mark.parametrize("op", [ops.Add(), ops.ReLU(), ops.Tanh(), ops.GlobalAveragePool(), ops.BatchNorm(3, 1e-5)])
 def test_others_do_not_multiply(op):
-    assert layer_problem(op, (3, 4, 4), 2, "phase") is None
-    assert mac_counts(op, (3, 4, 4), 2) == MacCounts(0, 0, 0)
+    assert layer_problem(op, ((3, 4, 4),), 2, "phase") is None
+    assert mac_counts(op, ((3, 4, 4),), 2) == MacCounts(0, 0, 0)
 
 
 @pytest.mark.parametrize(

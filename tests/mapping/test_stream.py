@@ -90,9 +90,9 @@ def test_unfolded_to_one_multiplier_a_unit_takes_a_cycle_a_multiply(c, k, taps, 
     """With taps of at least the stride, phases leave no output without a multiply."""
     taps = max(taps, stride)
     made = unit(up(c, k, taps, stride, (0, 0, 0, 0)), (c, size, size))
-    assert made.busy_cycles == made.macs >= mac_counts(made.node.op, (c, size, size)).effectual
+    assert made.busy_cycles == made.macs >= mac_counts(made.node.op, ((c, size, size),)).effectual
     plain = unit(conv(c, k, min(taps, size), stride), (c, size, size))
-    assert plain.busy_cycles == plain.macs == mac_counts(plain.node.op, (c, size, size)).zero_inserted
+    assert plain.busy_cycles == plain.macs == mac_counts(plain.node.op, ((c, size, size),)).zero_inserted
 
 
 def test_a_window_waits_for_its_rows_and_for_what_comes_in_beside_it():

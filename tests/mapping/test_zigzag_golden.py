@@ -44,7 +44,7 @@ def work(problem: LayerProblem) -> tuple[object, ...]:
 def test_the_layers_are_those_of_the_networks(network, graph):
     loaded, found = load_graph(ROOT / "workloads" / "graphs" / f"{graph}.json"), Counter()
     for node in loaded.nodes:
-        problem = layer_problem(node.op, loaded.shapes[node.inputs[0]], 1, "phase")
+        problem = layer_problem(node.op, (loaded.shapes[node.inputs[0]],), 1, "phase")
         if problem is not None:
             strides = node.op.stride if isinstance(node.op, ConvTranspose2d) else (1, 1)
             phases = phase_layers(problem, strides) if isinstance(node.op, ConvTranspose2d) else (problem,)

@@ -31,7 +31,7 @@ FACTS = Facts(
 
 
 def macs(layer) -> int:
-    problem = layer_problem(layer.op, layer.sample, layer.batch, "phase")
+    problem = layer_problem(layer.op, (layer.sample,), layer.batch, "phase")
     assert problem is not None
     return problem.macs
 

@@ -35,7 +35,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int, tuple[i
 
 
 def macs(graph: Graph) -> tuple[int, int, int]:
-    counts = [mac_counts(node.op, graph.shapes[node.inputs[0]]) for node in graph.nodes]
+    counts = [mac_counts(node.op, tuple(graph.shapes[name] for name in node.inputs)) for node in graph.nodes]
     return (
         sum(c.zero_inserted for c in counts),
         sum(c.scatter for c in counts),
