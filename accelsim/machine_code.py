@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numba
 from numba.core import sigutils
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.environment import Environment
 from numba.core.runtime.nrt import rtsys
 
 P = ParamSpec("P")
@@ -21,8 +22,30 @@ _UNWRAPPED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": Tr
 
 @cache
 def _sources(folder: Path) -> str:
-    """Fingerprint of every file of a package: code compiled from one may contain code of another."""
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
+    """Fingerprint of every file of a package, as code compiled from one may contain code of another, and of this."""
+    files = (*sorted(folder.glob("*.py")), Path(__file__))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+class _WithoutNumba(CompileResultCacheImpl):
+    """What is written of a compiled function: its machine code, and for each part of it the constants of its errors.
+
+    A part that is numba's own would name its module, and that be imported with the code: all of numba's arrays, then
+    scipy, for globals that machine code never reads.
+    """
+
+    def reduce(self, cres: Any) -> tuple[Any, ...]:
+        *code, environments = super().reduce(cres)  # type: ignore[no-untyped-call]
+        return *code, tuple(_without_module(each) for each in environments)
+
+
+def _without_module(environment: Any) -> Any:
+    if not environment.globals["__name__"].startswith("numba."):
+        return environment
+    bare = Environment({"__name__": __name__})
+    bare.env_name = environment.env_name
+    bare.consts[:] = environment.consts
+    return bare
 
 
 class _PackageCache(FunctionCache):
@@ -30,6 +53,8 @@ class _PackageCache(FunctionCache):
 
     Processes that compile a function for different signatures at the same time may give both files one number.
     """
+
+    _impl_class = _WithoutNumba
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
         return signature, codegen.magic_tuple()

@@ -387,41 +387,6 @@ def test_train_names_what_it_lacks(run):
 
 # --- a process of its own --------------------------------------------------------------------------------------------
 
-HEAVY = """
-import sys
-print([name for name in ("torch", "numba", "matplotlib", "pandas") if name in sys.modules])
-"""
-MAIN = """
-import sys
-from accelsim.cli import main
-sys.argv = {argv!r}
-try:
-    main()
-except SystemExit as ended:
-    assert not ended.code
-"""
-
-
-@pytest.mark.parametrize(
-    ("code", "heavy"),
-    [
-        ("import accelsim", []),
-        (MAIN.format(argv=["accelsim", "--help"]), []),
-        (MAIN.format(argv=["accelsim", "simulate", "--help"]), []),
-        (MAIN.format(argv=["accelsim", "list", "hardware"]), []),
-        (MAIN.format(argv=["accelsim", "check", str(shared("hw_configs") / "fpga" / "zcu104.yaml")]), []),
-        (MAIN.format(argv=["accelsim", "estimate", "dcgan32", "--on", "isaac"]), []),
-        (MAIN.format(argv=["accelsim", "estimate", "dcgan32", "--on", "zcu104"]), ["numba"]),  # it searches mappings
-    ],
-    ids=["import", "help", "simulate-help", "list", "check", "estimate-crossbars", "estimate"],
-)
-def test_light_commands_import_nothing_heavy(code, heavy, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", code + HEAVY], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == str(heavy)
-
 
 def test_as_a_module_from_anywhere(tmp_path):
     done = subprocess.run(
