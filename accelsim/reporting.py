@@ -25,7 +25,7 @@ from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, arithmetic, is_view
 from accelsim.ir.store import graph_hash, weights_hash
 from accelsim.mapping.operators import mac_counts, operations
-from accelsim.mapping.tasks import constant_bytes, weight_bytes
+from accelsim.mapping.tasks import constant_bytes, weight_bytes, weight_owners
 from accelsim.report import Figures, Report
 
 
@@ -107,12 +107,15 @@ def _counts(facts: RunFacts, rows: tuple[Figures, ...]) -> Figures:
 
 
 def _shared_bytes(program: Program) -> int:
-    """Bytes of tables, norms and slopes of nodes that take what another node stores already.
+    """Bytes of weight codes, tables, norms and slopes of nodes that take what another node stores already.
 
     The integers of norms and slopes hold the scales of what a node reads and makes: those are each node's own.
     """
     seen: set[str] = set()
     shared = 0
+    for again in (program.graph.node(name) for name in weight_owners(program)):
+        biases = constant_bytes(program, again) if program.precision.is_float else 0  # integers are of a use's scales
+        shared += weight_bytes(program, again) + biases
     for node in program.graph.nodes:
         prefix = node.parameters or node.name
         stored = program.precision.is_float or isinstance(node.op, Embedding | Constant)

@@ -168,22 +168,23 @@ def test_layers_say_how_many_accumulators_overflowed(accumulator, verb):
 
 
 class Again(nn.Module):
-    """A table and a norm, each used twice."""
+    """A table, a layer and a norm, each used twice."""
 
     def __init__(self):
         super().__init__()
-        self.table, self.norm, self.fc = nn.Embedding(10, 4), nn.LayerNorm(4), nn.Linear(4, 4, bias=False)
+        self.table, self.norm, self.fc = nn.Embedding(10, 4), nn.LayerNorm(4), nn.Linear(4, 4)
 
     def forward(self, label):
-        return self.norm(self.fc(self.norm(self.table(label))) + self.table(label))
+        return self.norm(self.fc(self.fc(self.norm(self.table(label)))) + self.table(label))
 
 
 @pytest.mark.parametrize(
     ("precision", "total"),
     [
-        # the table's codes once; weights, bias and requantization; epsilon, gains and offsets of each norm; two factors
-        ("int8", 10 * 4 + (4 * 4 + 9 * 4) + 2 * (8 + 4 * (5 + 6)) + 2 * 5),
-        ("fp16", 2 * 10 * 4 + 2 * 4 * 4 + 2 * 4 * 4),  # one norm of 32-bit words
+        # the table's codes once; the weights once, bias and requantization of each use; epsilon, gains and offsets of each
+        # norm; two factors
+        ("int8", 10 * 4 + (4 * 4 + 2 * 9 * 4) + 2 * (8 + 4 * (5 + 6)) + 2 * 5),
+        ("fp16", 2 * 10 * 4 + (2 * 4 * 4 + 4 * 4) + 2 * 4 * 4),  # bias and norm are 32-bit words
     ],
 )
 def test_what_two_nodes_share_counts_once(precision, total):

@@ -3,7 +3,7 @@
 A layer's working room is the least of a few shares of the on-chip memory in which its best mapping is nearly as good
 as with all of it; the plan keeps tensors and pins weights in the rest. Weights that are pinned whole are loaded once
 per batch before the layer; weights that are pinned in part stream through the working room in the first batch, and
-their pinned bytes are not fetched again in later ones.
+their pinned bytes are not fetched again in later ones. Weights that layers share are pinned once, by the first of them.
 """
 
 from collections.abc import Callable
@@ -146,18 +146,57 @@ def _scheduled(
 ) -> Schedule:
     keep = options.residency
     capacity = machine.memory(on_chip).size_bits // 8
-    kept = plan(steps, work.sizes, work.outputs, capacity, batch=batch, keep_activations=keep, pin_weights=keep)
+    once = _weights_once(work, steps)
+    kept = plan(once, work.sizes, work.outputs, capacity, batch=batch, keep_activations=keep, pin_weights=keep)
     seen: set[str] = set()
     made = {task.writes for task in work.steps}
-    scheduled = []
+    scheduled: list[ScheduledStep] = []
+    held: dict[str, _Held] = {}
     for index, task in enumerate(work.steps):
         there = frozenset(t for t in kept.resident if t in made or t in seen)
+        mine = held[task.node.name] = _held(task, kept.pinned_bytes[index], held, options)
         try:
-            scheduled.append(_schedule_step(index, task, kept, there, on_chip, machine, batch, work.outputs, options))
+            scheduled.append(
+                _schedule_step(index, task, mine, kept, there, on_chip, machine, batch, work.outputs, options)
+            )
         except DoesNotFit as error:
             raise _NoRoom(index, error) from None
         seen.update(task.reads)
     return Schedule(tuple(scheduled), kept, on_chip, work)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Bytes of the weight codes and of the constants of a step that stay on chip for ever; whole: all of them."""
+
+    weights: int
+    constants: int
+    whole: bool
+
+
+def _held(task: Task, pinned: int, before: dict[str, _Held], options: ScheduleOptions) -> _Held:
+    """Of a step of which the plan pins so many bytes, its weights first; shared weights are those of an earlier one."""
+    if task.stored_by is not None:
+        there = before[task.stored_by]
+        return _Held(there.weights, pinned, there.whole and pinned >= task.constant_bytes)
+    weights = min(pinned, task.weight_bytes)
+    constants = min(pinned - weights, task.constant_bytes)
+    everything = pinned >= task.weight_bytes + task.constant_bytes
+    return _Held(weights, constants, options.residency and everything and not task.is_product)
+
+
+def _weights_once(work: Tasks, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Of weights that layers share the first of them has the bytes, and is worth the reads of all."""
+    reads = {task.node.name: step.weight_reads for task, step in zip(work.steps, steps, strict=True)}
+    for task, step in zip(work.steps, steps, strict=True):
+        if task.stored_by is not None:
+            reads[task.stored_by] += step.weight_reads
+    return tuple(
+        replace(step, weight_reads=reads[step.name])
+        if task.stored_by is None
+        else replace(step, weight_bytes=task.constant_bytes, weight_reads=1)
+        for task, step in zip(work.steps, steps, strict=True)
+    )
 
 
 def _later_batches_pj(made: Schedule, machine: Architecture) -> float:
@@ -238,6 +277,7 @@ def _weight_reads(mapping: Mapping) -> int:
 def _schedule_step(
     index: int,
     task: Task,
+    held: _Held,
     kept: MemoryPlan,
     there: frozenset[str],
     on_chip: str,
@@ -249,26 +289,20 @@ def _schedule_step(
     if task.problem is None or task.hierarchy is None:
         return _stream(task, kept.pinned_bytes[index], there, outputs, on_chip, machine, batch)
     problem = task.problem
-    pinned = kept.pinned_bytes[index]
-    whole = options.residency and pinned >= task.weight_bytes + task.constant_bytes and not task.is_product
-    stays = "W" if whole or (task.is_product and task.reads[1] in there) else ""
+    stays = "W" if held.whole or (task.is_product and task.reads[1] in there) else ""
     stays += "I" if task.reads[0] in there else ""
     stays += "O" if task.writes in there and task.writes not in outputs else ""
     hierarchy = task.hierarchy.resident(stays, on_chip) if stays else task.hierarchy
     hierarchy = hierarchy.reserve(on_chip, kept.reserved_bytes(index))
     mapping = _named(task, lambda: best_mapping(problem, hierarchy, options.goal))
     level = hierarchy.level(on_chip)
-    loaded = task.constant_bytes + (task.weight_bytes if whole else 0)
+    loaded = task.constant_bytes + (task.weight_bytes if held.whole and task.stored_by is None else 0)
     moved = tuple(
         replace(row, kind="inputs") if task.is_product and row.kind == "weights" else row for row in mapping.traffic
     )
     traffic = (*moved, *_load(8 * loaded, 8 * task.constant_bytes, machine, level))
-    reads = 1 if whole else _weight_reads(mapping)
-    saved = 8 * (
-        loaded
-        if whole
-        else min(pinned, task.weight_bytes) * reads + min(max(pinned - task.weight_bytes, 0), task.constant_bytes)
-    )
+    reads = 1 if held.whole else _weight_reads(mapping)
+    saved = 8 * (loaded if held.whole else held.weights * reads + held.constants)
     assert task.pace is not None
     packing = repacked(task.pace, mapping)
     extra = sum(words.cycles for words in packing) + result_cycles(task.pace, mapping)

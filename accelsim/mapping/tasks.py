@@ -16,7 +16,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import FormatMatch, NoFormat, factor
 from accelsim.ir.constant_bytes import operator_constant_bytes
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Dense, Embedding, Linear, Product
+from accelsim.ir.ops import Constant, Conv2d, ConvTranspose2d, Dense, Embedding, Linear, Product
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
@@ -53,6 +53,8 @@ class Task:
     pace: Pace | None = None
     mac: FormatMatch | None = None
     """What multiplies, and at what energy."""
+    stored_by: str | None = None
+    """The earlier step whose weight codes these are, where layers share them."""
 
     @property
     def is_product(self) -> bool:
@@ -72,7 +74,7 @@ class Tasks:
 
 def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoFormat:
     """The steps of a program, or why the machine has no cost for its formats."""
-    graph, tensors = program.graph, storage_roots(program.graph)
+    graph, tensors, owners = program.graph, storage_roots(program.graph), weight_owners(program)
     steps: list[Task] = []
     assumptions: list[str] = []
     for node in graph.nodes:
@@ -96,7 +98,8 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
         hierarchy = machine_hierarchy(
             machine, match, weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
         )
-        steps.append(replace(task_of(program, node, tensors, problem, hierarchy, rate), mac=match))
+        made = task_of(program, node, tensors, problem, hierarchy, rate)
+        steps.append(replace(made, mac=match, stored_by=owners.get(node.name)))
     stored = {name: (graph.shapes[name], program.encodings[name].format) for name in set(tensors.values())}
     scales = {name: tensor_scale_bytes(shape, format) for name, (shape, format) in stored.items()}
     sizes = {name: tensor_bytes(prod(shape), format) + scales[name] for name, (shape, format) in stored.items()}
@@ -152,6 +155,22 @@ def weight_bytes(program: Program, node: Node) -> int:
     """Bytes of the weight codes of one layer, packed at their width; 0 where it has none."""
     layer = program.linear.get(node.name)
     return 0 if layer is None else tensor_bytes(prod(parameter_shapes(node.op)["weight"]), layer.weights)
+
+
+def weight_owners(program: Program) -> dict[str, str]:
+    """Layer -> the earlier layer whose weight codes it shares: the same tensor, in one format and layout.
+
+    Biases and requantization belong to the scales of a layer's own input and output.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    found = {}
+    for node in program.graph.nodes:
+        if node.name in program.linear:
+            groups = node.op.groups if isinstance(node.op, Conv2d | ConvTranspose2d) else 1
+            key = (node.parameter("weight"), program.linear[node.name].weights, type(node.op), groups)
+            if first.setdefault(key, node.name) != node.name:
+                found[node.name] = first[key]
+    return found
 
 
 def constant_bytes(program: Program, node: Node) -> int:

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from tiny import BRAM_READ_PJ, BRAM_WRITE_PJ, DDR_BITS_PER_CYCLE, DDR_PJ, one_layer, program_of, tiny_machine
 
 from accelsim.errors import DoesNotFit
+from accelsim.formats.text import parse_precision
 from accelsim.ir import ops
+from accelsim.ir.graph import Graph, Input, Node
 from accelsim.mapping.schedule import Schedule, ScheduleOptions, merged_traffic, schedule
 from accelsim.mapping.tasks import tasks
+from accelsim.passes.formats import assign_formats
+from accelsim.passes.normalise import normalise
 
 DENSE = ops.Dense(4, 3, True)
 CONSTANTS = 9  # bytes an output channel: 32-bit bias, 32-bit multiplier, 8-bit shift
@@ -381,3 +385,38 @@ def test_convolutions_with_computed_weights_multiply():
     (step,) = scheduled(program, batch=3, residency=False).steps
     assert step.macs == 3 * 2 * 2 * 9 * 16 and step.mapping.problem.macs_effectual == 3 * 2 * 2 * 10 * 10
     assert offchip_bytes(step) == {"inputs": 3 * (32 + 36), "outputs": 3 * 32, "weights": FACTOR}
+
+
+def tied(*sizes_of_memory, **options):
+    """x -> 4 -> 4 -> 4 by the same 16 weights twice, biases and requantization apart; schedules by size of memory."""
+    layer = ops.Dense(4, 4, True)
+    nodes = (Node("a", layer, ("x",)), Node("b", layer, ("a",), parameters="a"))
+    graph = Graph("net", (Input("x", (4,)),), nodes, ("b",))
+    program = assign_formats(normalise(graph, None)[0], parse_precision("int8"))
+    return [scheduled(program, tiny_machine(size), **options) for size in sizes_of_memory]
+
+
+def test_shared_weights_that_stay_are_loaded_once():
+    (made,) = tied(4096)
+    weights, constants = 16, 4 * CONSTANTS
+    assert [offchip_bytes(step)["weights"] for step in made.steps] == [weights + constants, constants]
+    assert [step.saved_bits for step in made.steps] == [8 * (weights + constants), 8 * constants]
+    assert made.plan.pinned_weight_bytes == weights + 2 * constants
+
+
+def test_shared_weights_that_do_not_stay_are_loaded_for_each_use():
+    (made,) = tied(4096, residency=False)
+    assert [offchip_bytes(step)["weights"] for step in made.steps] == [16 + 4 * CONSTANTS] * 2
+    assert [step.saved_bits for step in made.steps] == [0, 0]
+
+
+def test_shared_weights_that_stay_in_part_save_their_part_of_each_use():
+    """Room for a few bytes beside the work: what is pinned of the weights is saved by both layers."""
+    shares = set()
+    for made in tied(*range(24, 90, 3)):
+        first, second = made.plan.pinned_bytes
+        assert second <= 4 * CONSTANTS and made.plan.peak_bytes <= made.plan.capacity_bytes
+        weights = min(first, 16)
+        assert [step.saved_bits for step in made.steps] == [8 * first, 8 * (weights + second)]
+        shares.add(weights)
+    assert {0, 16} < shares

@@ -3,10 +3,13 @@
 import pytest
 from tiny import one_layer, program_of, tiny_machine
 
+from accelsim.formats.text import parse_precision
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir import ops
+from accelsim.ir.graph import Graph, Input, Node
 from accelsim.ir.program import storage_roots
-from accelsim.mapping.tasks import constant_bytes, tasks, tensor_bytes, weight_bytes
+from accelsim.mapping.tasks import constant_bytes, tasks, tensor_bytes, weight_bytes, weight_owners
+from accelsim.passes.formats import assign_formats
 
 CONV = ops.Conv2d(2, 3, (2, 2), (1, 1), (1, 1), (0, 0, 0, 0), 1, True)
 
@@ -145,3 +148,24 @@ def test_a_constant_reads_no_input():
     steps = {task.node.name: task for task in tasks(stored_program(), tiny_machine(), 1).steps}
     assert (steps["k"].reads, steps["k"].read_elements, steps["k"].read_bits) == ((), (), ())
     assert steps["s"].reads == ("p", "k")
+
+
+def owners(*nodes, precision="int8"):
+    graph = Graph("net", (Input("x", (4, 6, 6)),), nodes, (nodes[-1].name,))
+    return weight_owners(assign_formats(graph, parse_precision(precision)))
+
+
+def test_layers_share_weights_of_one_tensor_format_and_layout():
+    """A convolution and a transposed one have their output channels, and so their scales, along different axes."""
+    conv = ops.Conv2d(4, 4, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1, False)
+    strided = ops.Conv2d(4, 4, (3, 3), (2, 2), (1, 1), (1, 1, 1, 1), 1, False)
+    back = ops.ConvTranspose2d(4, 4, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1, False)
+    chain = (
+        Node("a", conv, ("x",)),
+        Node("b", strided, ("a",), parameters="a"),
+        Node("c", back, ("b",), parameters="a"),
+        Node("d", conv, ("c",)),
+        Node("e", back, ("d",), parameters="a"),
+    )
+    assert owners(*chain) == {"b": "a", "e": "c"}
+    assert owners(*chain, precision="weights=int4,activations=int8,first=int8") == {"e": "c"}
