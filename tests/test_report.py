@@ -181,8 +181,8 @@ class Again(nn.Module):
 @pytest.mark.parametrize(
     ("precision", "total"),
     [
-        # the table's codes once; the weights once, bias and requantization of each use; epsilon, gains and offsets of each
-        # norm; two factors
+        # the table's codes once; the weights once, bias and requantization of each use; epsilon, gains and offsets of
+        # each norm; two factors
         ("int8", 10 * 4 + (4 * 4 + 2 * 9 * 4) + 2 * (8 + 4 * (5 + 6)) + 2 * 5),
         ("fp16", 2 * 10 * 4 + (2 * 4 * 4 + 4 * 4) + 2 * 4 * 4),  # bias and norm are 32-bit words
     ],
