@@ -18,7 +18,7 @@ _HOMES = {
     "estimate": "accelsim.flow",
     "load_results": "accelsim.study.execute",
     "lower": "accelsim.flow",
-    "simulate": "accelsim.flow",
+    "simulate": "accelsim.simulation",
     "sweep": "accelsim.study.execute",
 }
 

@@ -154,10 +154,10 @@ def simulate(
 
     Example: [bold]accelsim simulate dcgan32 --on zcu104 --precision int8 --images 64 --seed 0 --out run[/bold]
     """
-    from accelsim import flow
+    from accelsim import simulation
 
     with progress_bars() as progress:
-        report = flow.simulate(
+        report = simulation.simulate(
             given_workload(workload, inputs),
             on=on,
             precision=precision,

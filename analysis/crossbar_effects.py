@@ -21,13 +21,14 @@ from accelsim.cost.records import Cost
 from accelsim.engine.crossbar_activity import cell_activity, row_loads
 from accelsim.engine.run import run_program
 from accelsim.errors import AccelsimError
-from accelsim.flow import Simulation, program_for, run_images
+from accelsim.flow import program_for
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import Workload, load_workload
 from accelsim.hardware.load import parse_architecture
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.ops import Linear
 from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.simulation import Simulation, run_images
 from accelsim.study.variant import changed, machine_data
 
 BITS = (8, 7, 6, 5, 4)

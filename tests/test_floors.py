@@ -37,6 +37,7 @@ FLOORS = {
     "study": 9,
     "plots": 9,
     "compress": 8,
+    "simulation": 8.5,
     "flow": 8,
     "training": 7,
     "reporting": 6.5,

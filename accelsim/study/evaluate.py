@@ -8,11 +8,12 @@ from typing import Any, Literal
 from accelsim.cost.seen_zeros import codes_runs
 from accelsim.engine.activity import Activity
 from accelsim.errors import AccelsimError
-from accelsim.flow import estimate, program_for, run_images
+from accelsim.flow import estimate, program_for
 from accelsim.frontend.workload import Workload, load_workload
 from accelsim.hardware.load import parse_architecture
 from accelsim.ir.program import Program
 from accelsim.report import Figures, Report
+from accelsim.simulation import run_images
 from accelsim.study.space import Point
 from accelsim.study.work import Job, Task
 
