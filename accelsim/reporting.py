@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.cost.area import chip_area, memory_leakage_w
-from accelsim.cost.crossbar_by_value import by_value
 from accelsim.cost.energy import total
 from accelsim.cost.records import Cost, StepCost
 from accelsim.engine.activity import Activity
@@ -18,7 +17,6 @@ from accelsim.frontend.workload import Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
-from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node, Weights
 from accelsim.ir.ops import Constant, Embedding, describe
 from accelsim.ir.parameters import parameter_shapes
@@ -236,13 +234,17 @@ def _seen(facts: RunFacts, node: Node) -> Figures:
 def _converted(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:
     """Of a layer in crossbars, how many conversions of the whole run clipped, and its energy by the values that were
     driven (docs/crossbar.md); None where no integers ran."""
-    layer, machine = facts.program.linear.get(node.name), facts.machine
-    if layer is None or layer.crossbar is None or not isinstance(machine, ReramArchitecture):
+    layer = facts.program.linear.get(node.name)
+    if layer is None or layer.crossbar is None:
         return {}
     if facts.activity is None:
         return {"adc_clipped": None, "energy_by_value_j": None}
+    from accelsim.cost.crossbar_by_value import by_value
+    from accelsim.hardware.reram import ReramArchitecture
+
+    assert isinstance(facts.machine, ReramArchitecture)  # no other has crossbars
     seen = facts.activity.layers[node.name]
-    parts = None if step is None else by_value(step.energy, seen.cells, machine.reram).values()
+    parts = None if step is None else by_value(step.energy, seen.cells, facts.machine.reram).values()
     energy = None if parts is None else sum(part.value for part in parts)
     return {"adc_clipped": seen.adc_clipped, "energy_by_value_j": energy}
 

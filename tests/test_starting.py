@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,24 @@ def test_machine_code_from_disk_needs_nothing_that_compiles(tmp_path: Path) -> N
     estimate = command("estimate", "dcgan32", "--on", "zcu104")
     imported(estimate, (), tmp_path)  # compiles what no process has before
     assert imported(estimate, COMPILES, tmp_path) == []
+
+
+RUN_ONLY = ("accelsim.simulation", "accelsim.engine.run", "accelsim.passes.calibrate", "accelsim.quality.against_float")
+CROSSBARS = ("accelsim.hardware.reram", "accelsim.cost.crossbar", "accelsim.mapping.crossbar_schedule")
+STREAMS = ("accelsim.hardware.stream", "accelsim.cost.stream_cost", "accelsim.mapping.stream_schedule")
+
+
+@pytest.mark.parametrize(
+    ("machine", "unused"),
+    [
+        ("zcu104", (*RUN_ONLY, *CROSSBARS, *STREAMS)),
+        ("isaac", (*RUN_ONLY, *STREAMS, "accelsim.mapping.kernels.descent")),
+        ("zcu104_stream", (*RUN_ONLY, *CROSSBARS, "accelsim.mapping.kernels.descent")),
+    ],
+)
+def test_an_estimate_imports_only_what_its_kind_of_machine_needs(
+    machine: str, unused: tuple[str, ...], tmp_path: Path
+) -> None:
+    estimate = f"import accelsim\naccelsim.estimate('dcgan32', on={machine!r})"
+    assert imported(estimate, unused, tmp_path) == []
+    assert all(find_spec(name) is not None for name in unused)

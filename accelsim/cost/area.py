@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import singledispatch
 
 from accelsim.cost.energy import total
 from accelsim.hardware.architecture import MILLI, Architecture, Machine
 from accelsim.hardware.quantity import Quantity
-from accelsim.hardware.reram import ReramArchitecture
 from accelsim.hardware.spatial import SpatialArchitecture
 
 UM2 = 1e-6
@@ -28,14 +26,14 @@ class Area:
         return total(self.parts.values())
 
 
-@singledispatch
 def chip_area(machine: Machine) -> Area | None:
     """The area of the whole chip, used or not; None where the machine gives none, or is no chip of its own."""
-    return None
+    if machine.kind == "reram":
+        return _of_crossbars(machine)
+    return _of_an_array(machine) if isinstance(machine, SpatialArchitecture) else None
 
 
-@chip_area.register
-def _(machine: SpatialArchitecture) -> Area | None:
+def _of_an_array(machine: SpatialArchitecture) -> Area | None:
     parts: dict[str, Quantity] = {}
     for memory in machine.memories:
         if memory.area_mm2 is not None and not memory.off_chip:
@@ -48,8 +46,10 @@ def _(machine: SpatialArchitecture) -> Area | None:
     return Area(parts, tuple(name for name in (*names, LOGIC, "network") if name not in parts))
 
 
-@chip_area.register
-def _(machine: ReramArchitecture) -> Area | None:
+def _of_crossbars(machine: Machine) -> Area | None:
+    from accelsim.hardware.reram import ReramArchitecture
+
+    assert isinstance(machine, ReramArchitecture)
     area, chip = machine.reram.area, machine.reram
     if area is None:
         return None

@@ -1,17 +1,13 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
 from accelsim.cost.as_stored import StoredStep, as_stored, uses_zeros, zero_sentences
-from accelsim.cost.crossbar import crossbar_cost
 from accelsim.cost.energy import by_component, saved_energy, step_energy, total
 from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
-from accelsim.cost.stream_cost import stream_cost
 from accelsim.cost.zeros import NOTHING_KNOWN, KnownZeros
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture, Machine
 from accelsim.hardware.number_formats import NoFormat
-from accelsim.hardware.reram import ReramArchitecture
-from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.program import Program
 from accelsim.mapping.by_hand import GivenMappings, with_mappings
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
@@ -44,9 +40,13 @@ def cost(
         return _array_cost(schedule(work, machine, batch, options), machine, zeros)
     if mappings is not None:
         raise AccelsimError(f"{machine.name}: kind {machine.kind} has no loops that could be given by hand")
-    if isinstance(machine, ReramArchitecture):
+    if machine.kind == "reram":
+        from accelsim.cost.crossbar import crossbar_cost
+
         return crossbar_cost(program, machine, batch, options)
-    if isinstance(machine, StreamArchitecture):
+    if machine.kind == "stream":
+        from accelsim.cost.stream_cost import stream_cost
+
         return stream_cost(program, machine, batch)
     raise AccelsimError(f"{machine.name}: kind {machine.kind} has no cost model")
 

@@ -12,7 +12,7 @@ from accelsim.cost.crossbar_values import value_sentences
 from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
-from accelsim.hardware.architecture import PICO
+from accelsim.hardware.architecture import PICO, Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.reram import Reram, ReramArchitecture
@@ -23,14 +23,13 @@ from accelsim.mapping.crossbar_schedule import CELLS, EDRAM, OFFCHIP, CrossbarSt
 from accelsim.mapping.schedule import Schedule, ScheduleOptions, merged_traffic
 
 
-def crossbar_cost(
-    program: Program, machine: ReramArchitecture, batch: int, options: ScheduleOptions
-) -> Cost | NoFormat:
+def crossbar_cost(program: Program, machine: Machine, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
     """Cut the program into crossbars and add everything up; NoFormat where its formats have no cost.
 
     Raises:
         DoesNotFit: a layer whose input lines the buffers cannot hold.
     """
+    assert isinstance(machine, ReramArchitecture)
     made = crossbar_schedule(program, machine, batch, options)
     if isinstance(made, NoFormat):
         return made

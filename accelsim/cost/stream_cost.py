@@ -13,7 +13,7 @@ from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.stream_resources import LayerRoom, layer_room, stream_resources
 from accelsim.cost.stream_search import balanced_folding
 from accelsim.errors import AccelsimError, DoesNotFit
-from accelsim.hardware.architecture import PICO
+from accelsim.hardware.architecture import PICO, Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.stream import Folding, StreamArchitecture
@@ -58,12 +58,13 @@ def stream_summary(program: Program, machine: StreamArchitecture) -> StreamSumma
     )
 
 
-def stream_cost(program: Program, machine: StreamArchitecture, batch: int) -> Cost | NoFormat:
+def stream_cost(program: Program, machine: Machine, batch: int) -> Cost | NoFormat:
     """Build the pipeline and add everything up; NoFormat where its formats have no cost.
 
     Raises:
         DoesNotFit: its memories need more blocks than the device has, or an operator that no stream can run.
     """
+    assert isinstance(machine, StreamArchitecture)
     made = _made(program, machine, batch)
     if isinstance(made, NoFormat):
         return made

@@ -1,25 +1,23 @@
 """From a name, a path or plain data to a machine."""
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from accelsim.errors import did_you_mean
-from accelsim.hardware.architecture import FpgaArchitecture, Machine
-from accelsim.hardware.cpu import CpuArchitecture
+from accelsim.hardware.architecture import Machine
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
-from accelsim.hardware.reram import CROSSBAR_CHECKS, ReramArchitecture
-from accelsim.hardware.spatial import SpatialArchitecture
-from accelsim.hardware.stream import StreamArchitecture
 from accelsim.shared import find_shared
-from accelsim.yaml_file import Document, Mistake, Plain, read_yaml, show, validate
+from accelsim.yaml_file import Check, Document, Mistake, Plain, read_yaml, show, validate
 
 FOLDER = "hw_configs"
-KINDS: dict[str, type[Machine]] = {
-    "fpga": FpgaArchitecture,
-    "spatial": SpatialArchitecture,
-    "cpu": CpuArchitecture,
-    "reram": ReramArchitecture,
-    "stream": StreamArchitecture,
+KINDS = {
+    "fpga": ("accelsim.hardware.architecture", "FpgaArchitecture"),
+    "spatial": ("accelsim.hardware.spatial", "SpatialArchitecture"),
+    "cpu": ("accelsim.hardware.cpu", "CpuArchitecture"),
+    "reram": ("accelsim.hardware.reram", "ReramArchitecture"),
+    "stream": ("accelsim.hardware.stream", "StreamArchitecture"),
 }
+"""Kind, which is also its section of the file -> module and model, imported when such a machine is loaded."""
 
 
 def load_architecture(name_or_path: str) -> Machine:
@@ -41,12 +39,25 @@ def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = 
 def _architecture(document: Document, must_fit: bool) -> Machine:
     kind = document.data.get("kind")
     section = next((name for name in KINDS if name in document.data), None)
-    model = KINDS.get(kind) if isinstance(kind, str) else None
-    if model is None and section is None:  # nothing else of the file can be judged without its kind
+    known_kind = kind if isinstance(kind, str) and kind in KINDS else section
+    if known_kind is None:  # nothing else of the file can be judged without its kind
         known = ", ".join(KINDS)
         near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
         what = f"{show(kind)} is not one of: {known}{near}" if "kind" in document.data else f"missing; one of: {known}"
         raise document.errors([Mistake(("kind",), what)])
-    structure = (*STRUCTURE, *CROSSBAR_CHECKS)
-    checks = (*structure, fits_the_device) if must_fit else structure
-    return validate(document, model or KINDS[section or ""], checks)
+    checks = (*_structure(document), fits_the_device) if must_fit else _structure(document)
+    return validate(document, _model(known_kind), checks)
+
+
+def _model(kind: str) -> type[Machine]:
+    module, name = KINDS[kind]
+    model: type[Machine] = getattr(import_module(module), name)
+    return model
+
+
+def _structure(document: Document) -> tuple[Check, ...]:
+    if "reram" not in document.data:
+        return STRUCTURE
+    from accelsim.hardware.reram import CROSSBAR_CHECKS
+
+    return (*STRUCTURE, *CROSSBAR_CHECKS)
