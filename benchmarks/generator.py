@@ -1,7 +1,7 @@
 """Whole generators beside torch: latents to 8-bit pixels, 10,000 images; `make bench` puts it into docs/benchmarks.md.
 
 Ours is the program that `simulate` runs: int8, calibrated and quantized beforehand, then everything of every image:
-latents to codes, layers, codes to pixels (by a table of the 256 codes). torch runs the module with the same weights in
+latents to codes, layers, codes to pixels (by a table of all codes). torch runs the module with the same weights in
 float32. Both take turns; a figure is the best of its rounds.
 """
 
@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from page import PAGE, load, put
 
-from accelsim.engine.run import decode, run_float, run_program
+from accelsim.engine.kernels.entries import pixel_table
+from accelsim.engine.linear_kernel import affine_of
+from accelsim.engine.run import run_float, run_program
 from accelsim.flow import program_for
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload, load_workload
@@ -31,8 +33,6 @@ from accelsim.quality.pixels import to_images, to_pixels
 Array = np.ndarray[Any, Any]
 GENERATORS = {"dcgan32": "accelsim.models.dcgan:Generator32", "mlp32": "accelsim.models.mlp:Generator"}
 BATCHES = (32, 64, 128, 256, 512)
-CODES = 256
-"""Of the output: each is made a real value and a pixel once."""
 TRIED = 1024
 """Images by which batch and layout of each side are chosen."""
 HEADING = "Whole generators: latents to 8-bit pixels"
@@ -58,9 +58,8 @@ def integer_program(source: Workload) -> Program:
 def ours(source: Workload, program: Program, latents: dict[str, Array], batch: int, threads: int) -> Array:
     """Pixels `[N, H, W, C]` by the integer engine."""
     name = program.graph.outputs[0]
-    codes = run_program(program, latents, batch=batch, threads=threads)[name]
-    pixels = to_pixels(decode(program, name, np.arange(CODES).astype(np.uint8).view(np.int8)), *source.output_range)
-    return np.ascontiguousarray(np.take(pixels, codes.view(np.uint8)).transpose(0, 2, 3, 1))
+    pixels = pixel_table(*affine_of(program.encodings[name]), lambda values: to_pixels(values, *source.output_range))
+    return run_program(program, latents, batch=batch, threads=threads, collect={name: pixels})[name]
 
 
 def torch_module(name: str, source: Workload) -> torch.nn.Module:

@@ -103,8 +103,27 @@ class ActivityCounter:
         seen = value_activity(codes, format, scaling)
         if self.counts_runs and not isinstance(format, Binary):
             seen = replace(seen, runs=zero_runs(codes, scaling.zero_point))
+        self._also(value, seen)
+
+    def _also(self, value: str, seen: ValueActivity) -> None:
         before = self._values.get(value)
         self._values[value] = seen if before is None else _together(before, seen)
+
+    def emptied(self) -> "ActivityCounter":
+        """A counter of the same things that has seen nothing: for a thread of its own, and then to `add`."""
+        return ActivityCounter(self.counts_runs)
+
+    def add(self, other: "ActivityCounter") -> None:
+        """Count what another counter saw, too."""
+        for layer, outputs in other._outputs.items():
+            self._outputs[layer] = self._outputs.get(layer, 0) + outputs
+        for layer, more in other._overflows.items():
+            overflows = self.overflows(layer)
+            overflows.outputs += more.outputs
+            overflows.adc_clipped += more.adc_clipped
+            overflows.cells += more.cells
+        for value, seen in other._values.items():
+            self._also(value, seen)
 
     def activity(self) -> Activity:
         """What was gathered so far."""

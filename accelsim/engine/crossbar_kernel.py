@@ -28,6 +28,7 @@ from accelsim.engine.linear_kernel import (
     integers_of,
 )
 from accelsim.formats.accumulator import held
+from accelsim.formats.lookup import Lookup
 from accelsim.formats.quantize import along
 from accelsim.ir.constants import Slopes
 from accelsim.ir.crossbar_target import CrossbarTarget
@@ -121,6 +122,10 @@ class CrossbarKernel:
             self._watch(op, x, source, layer, overflows)
             return self.exact.sloped(op, x, source, layer, slopes, dtype, overflows)
         return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
+
+    def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
+        """See `LinearKernel`."""
+        return self.exact.looked_up(codes, table, dtype)
 
     def _is_exact(self, op: Linear, source: Encoding, layer: LinearLayer, crossbar: CrossbarTarget) -> bool:
         if self.always or not crossbar.is_exact:

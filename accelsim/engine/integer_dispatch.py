@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.formats.lookup import looked_up
+from accelsim.formats.lookup import Lookup, looked_up
 from accelsim.formats.rescale import landed, rescaled
 from accelsim.formats.rounding import Rounding
 from accelsim.ir.constants import Constants, Finish, Slopes
@@ -39,12 +39,23 @@ class Operand:
         return np.arange(-CODES // 2, CODES // 2) - self.zero_point if self.codes.dtype == np.int8 else None
 
 
+Dtype = type[np.signedinteger[Any]]
+LookUp = Callable[[Array, Lookup, Dtype], Array]
+"""`looked_up` of codes, in a type."""
+
+
+def plainly_looked_up(codes: Array, table: Lookup, dtype: Dtype) -> Array:
+    """`looked_up` in numpy."""
+    return looked_up(codes, table).astype(dtype, copy=False)
+
+
 @dataclass(frozen=True)
 class Finisher:
     """Makes stored codes, of the output's dtype, of whole numbers that are rounded by `rounding`."""
 
     finish: Finish
-    dtype: type
+    dtype: Dtype
+    look_up: LookUp = plainly_looked_up
 
     @property
     def rounding(self) -> Rounding:
@@ -60,7 +71,11 @@ class Finisher:
         activation = self.finish.activation
         if isinstance(activation, Slopes):
             return sloped(codes.astype(np.int64), activation).astype(self.dtype)
-        return (codes if activation is None else looked_up(codes, activation)).astype(self.dtype, copy=False)
+        return codes.astype(self.dtype, copy=False) if activation is None else self.looked_up(codes, activation)
+
+    def looked_up(self, codes: Array, table: Lookup) -> Array:
+        """Stored codes by a table."""
+        return self.look_up(codes, table, self.dtype)
 
 
 def sloped(values: Array, slopes: Slopes) -> Integers:

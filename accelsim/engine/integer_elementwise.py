@@ -14,7 +14,7 @@ from accelsim.engine.integer_dispatch import (
     run_integer_op,
     sloped,
 )
-from accelsim.formats.lookup import Lookup, looked_up
+from accelsim.formats.lookup import Lookup
 from accelsim.formats.rescale import rescaled
 from accelsim.formats.rounding import shift_right
 from accelsim.ir.constants import Affine, Constants, Joined, Scaled, Slopes, Terms
@@ -46,7 +46,7 @@ def on_codes(op: Op, constants: Constants, finisher: Finisher, *operands: Operan
     if isinstance(core, Affine):
         return _affine(op, constants, finisher, operand)
     assert isinstance(table, Lookup)
-    return looked_up(operand.codes, table).astype(finisher.dtype)
+    return finisher.looked_up(operand.codes, table)
 
 
 def _sloped(slopes: Slopes, finisher: Finisher, codes: Integers) -> Array:

@@ -27,7 +27,7 @@ def run_integer_node(
     constants = program.constants.get(node.name)
     if constants is None:
         raise AccelsimError("the program holds no integer weights or constants: quantize it before running it")
-    finisher = Finisher(constants.finish, format.dtype)
+    finisher = Finisher(constants.finish, format.dtype, kernel.looked_up)
     if isinstance(node.op, get_args(Linear)):
         return _of_layer(program, node, reads[0], kernel, overflows, constants, finisher)
     zero_points = (affine_of(program.encodings[name])[1].zero_point for name in node.inputs)

@@ -10,6 +10,7 @@ from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
 from accelsim.formats.binary import Binary, signs
 from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.lookup import Lookup
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import requantize, requantize_fixed
 from accelsim.ir.constants import Slopes
@@ -69,6 +70,9 @@ class LinearKernel(Protocol):
         overflows: Overflows | None = None,
     ) -> Array:
         """Codes of the sums times one of two factors: `integer_ops.sloped` of `sums`, in the type `dtype`."""
+
+    def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
+        """`lookup.looked_up` of codes `[...]`, in the type `dtype`."""
 
 
 def channel_axis(op: Linear, sums: Array) -> int:

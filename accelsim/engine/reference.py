@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
-from accelsim.engine.integer_dispatch import sloped
+from accelsim.engine.integer_dispatch import plainly_looked_up, sloped
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -18,6 +18,7 @@ from accelsim.engine.linear_kernel import (
 )
 from accelsim.engine.tap_order import register_sums
 from accelsim.formats.accumulator import wrap
+from accelsim.formats.lookup import Lookup
 from accelsim.formats.quantize import along
 from accelsim.ir.constants import Slopes
 from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
@@ -117,3 +118,7 @@ class ReferenceKernel:
     ) -> Array:
         """See `LinearKernel`."""
         return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
+
+    def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
+        """See `LinearKernel`."""
+        return plainly_looked_up(codes, table, dtype)

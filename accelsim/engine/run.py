@@ -1,74 +1,36 @@
 """Run a graph in float32, or a program in its integers, batch by batch."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from math import prod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.engine.activity import ActivityCounter
+from accelsim.engine.batching import batches, even, fitting, last_reads
 from accelsim.engine.crossbar_kernel import CrossbarKernel
 from accelsim.engine.float_kernel import FloatRunner
 from accelsim.engine.float_ops import run_float_op
-from accelsim.engine.integer_moves import moved
-from accelsim.engine.integer_node import run_integer_node
-from accelsim.engine.linear_kernel import (
-    Array,
-    LinearKernel,
-    Overflows,
-    affine_of,
-)
+from accelsim.engine.linear_kernel import Array, LinearKernel, affine_of
+from accelsim.engine.program_chain import Chain, Collect
 from accelsim.engine.reference import ReferenceKernel
 from accelsim.errors import AccelsimError
-from accelsim.formats.quantize import dequantize, quantize
+from accelsim.formats.quantize import dequantize
 from accelsim.ir.graph import Graph, Node, Weights
-from accelsim.ir.ops import Conv2d, ConvTranspose2d, Op, ReLU, View
+from accelsim.ir.ops import Op
 from accelsim.ir.parameters import parameter_shapes
-from accelsim.ir.program import Program, arithmetic, is_view, keeps_codes
+from accelsim.ir.program import Program
 
 Kernels = Literal["fast", "native", "portable", "reference"]
 """What multiplies: the instructions of this CPU where it has them, compiled loops without, or the plain interpreter.
 `fast` is what ACCELSIM_KERNELS names, else `native`. All give the same bits."""
 Observe = Callable[[str, Array], None]
-
-
-def batches(inputs: Mapping[str, Array], size: int) -> Iterator[dict[str, Array]]:
-    """The inputs in slices of `size` along the batch; one empty slice when there is nothing."""
-    total = len(next(iter(inputs.values())))
-    for start in range(0, max(total, 1), size):
-        yield {name: values[start : start + size] for name, values in inputs.items()}
-
-
-ELEMENTS = 1 << 26
-"""Of the largest array that a batch may need: 256 MB in float32."""
-
-
-def _fitting(graph: Graph, most: int) -> int:
-    """Samples of a batch that keep every array within `ELEMENTS`, as far as one sample does."""
-    return max(1, min(most, ELEMENTS // max(_width(graph, node) for node in graph.nodes) if graph.nodes else most))
-
-
-def _width(graph: Graph, node: Node) -> int:
-    """Elements of the widest array of one operator for one sample: its result, or the patches of a convolution."""
-    made = prod(graph.shapes[node.name])
-    if isinstance(node.op, Conv2d):
-        return max(made, made // node.op.out_channels * node.op.in_channels * prod(node.op.kernel))
-    if isinstance(node.op, ConvTranspose2d):
-        read = prod(graph.shapes[node.inputs[0]][1:])
-        return max(made, read * node.op.out_channels * prod(node.op.kernel))
-    return made
-
-
-def _last_reads(graph: Graph, kept: Collection[str]) -> dict[str, list[str]]:
-    """Node -> the values that nothing reads after it."""
-    last = {name: node.name for node in graph.nodes for name in (*node.inputs, node.name)}
-    dead: dict[str, list[str]] = {}
-    for value, node in last.items():
-        if value not in kept:
-            dead.setdefault(node, []).append(value)
-    return dead
+MANY = 4
+"""Images for each thread from which on each runs whole batches of its own."""
 
 
 def _parameters(node: Node, op: Op, weights: Weights, dtype: type) -> dict[str, Array]:
@@ -95,7 +57,7 @@ def run_float(
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(threads, user_api="blas"):
-        return _run_float(graph, weights, inputs, batch or _fitting(graph, 32), observe, on_batch, observe_before)
+        return _run_float(graph, weights, inputs, batch or fitting(graph, 32), observe, on_batch, observe_before)
 
 
 def _run_float(
@@ -108,7 +70,7 @@ def _run_float(
     observe_before: Observe,
 ) -> dict[str, NDArray[np.float32]]:
     collected: dict[str, list[Array]] = {name: [] for name in graph.outputs}
-    dead = _last_reads(graph, graph.outputs)
+    dead = last_reads(graph, graph.outputs)
     for piece in batches(inputs, batch):
         values: dict[str, Array] = {name: x.astype(np.float32, copy=False) for name, x in piece.items()}
         for name, value in values.items():
@@ -139,47 +101,88 @@ def run_program(
     keep: Collection[str] = (),
     on_batch: Callable[[int], None] = lambda done: None,
     activity: ActivityCounter | None = None,
+    collect: Mapping[str, Collect] | None = None,
 ) -> dict[str, Array]:
     """Codes `[N, ...]` of the outputs (and of the values in `keep`) by name. Float inputs are quantized first.
 
-    In floating formats it is their values, in float32; `activity` sees integers only.
-    Results do not depend on `batch`, `kernels` or `threads`; nor does what `activity`, where given, sees of them.
+    In floating formats it is their values, in float32; `activity` sees integers only. Results do not depend on `batch`
+    (64 where none is given, less where that would not fit), `kernels` or `threads`; nor does what `activity`, where
+    given, sees of them.
+
+    collect: by name, what is made of the codes of every batch, by the thread that made them, in place of these codes.
+
+    Each of several threads takes batches through the whole program, so that they stay in its cache and never wait for
+    each other; with few images, the threads share each operator instead.
+
+    Raises:
+        AccelsimError: `threads` below 1; a program that is not quantized; an index outside its table.
     """
-    kernels = _chosen(kernels)
-    floats = FloatRunner(program, kernels != "reference", threads) if program.precision.is_float else None
-    kernel, first = _kernel_of(program, kernels, threads), 0
-    wanted = tuple(dict.fromkeys((*program.graph.outputs, *keep)))
+    if threads < 1:
+        raise AccelsimError(f"threads={threads}: expected 1 or more")
+    kernels, total = _chosen(kernels), len(next(iter(inputs.values())))
+    apart = threads if _is_separable(program, kernels) and total >= MANY * threads else 1
+    made_of, wanted = collect or {}, dict.fromkeys((*program.graph.outputs, *keep))
+    runs = Chain(
+        program,
+        _kernel_of(program, kernels, 1 if apart > 1 else threads),
+        FloatRunner(program, kernels != "reference", threads) if program.precision.is_float else None,
+        {name: made_of.get(name, np.asarray) for name in wanted},
+        last_reads(program.graph, wanted),
+    )
+    size = even(total, batch or fitting(program.graph, 64, apart), apart)
+    tasks = [
+        partial(_outcome, runs, piece, number * size, None if activity is None else activity.emptied())
+        for number, piece in enumerate(batches(inputs, size))
+    ]
     collected: dict[str, list[Array]] = {name: [] for name in wanted}
-    dead = _last_reads(program.graph, wanted)
-    for piece in batches(inputs, batch or _fitting(program.graph, 64)):
-        values: dict[str, Array] = {}
-        for name, x in piece.items():
-            if floats is not None:
-                values[name] = floats.stored(name, x)
-                continue
-            format, scaling = affine_of(program.encodings[name])
-            values[name] = quantize(x, format, scaling).astype(format.dtype)
-            if activity is not None:
-                activity.stored(name, values[name], format, scaling)
-        here = kernel.from_image(first) if isinstance(kernel, CrossbarKernel) else kernel
-        first += len(next(iter(piece.values())))
-        for node in program.graph.nodes:
-            reads = [values[name] for name in node.inputs]
-            made = floats.run(node, reads) if floats else _run_node(program, node, reads, here, activity)
-            values[node.name] = made
-            for name in dead.get(node.name, ()):
-                del values[name]
-        for name in wanted:
-            collected[name].append(values[name])
-        on_batch(len(next(iter(piece.values()))))
+    for done in _results(tasks, apart):
+        for name, parts in collected.items():
+            parts.append(done.values[name])
+        if activity is not None and done.activity is not None:
+            activity.add(done.activity)
+        on_batch(done.images)
     return {name: np.concatenate(parts) for name, parts in collected.items()}
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Of one batch."""
+
+    images: int
+    values: dict[str, Array]
+    activity: ActivityCounter | None
+
+
+def _outcome(runs: Chain, piece: Mapping[str, Array], first: int, activity: ActivityCounter | None) -> _Outcome:
+    return _Outcome(len(next(iter(piece.values()))), runs(piece, first, activity), activity)
+
+
+def _results(tasks: Sequence[Callable[[], _Outcome]], threads: int) -> Iterator[_Outcome]:
+    """What the tasks return, in their order, as soon as it is there."""
+    if threads == 1:
+        yield from (task() for task in tasks)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(_call, tasks)
+
+
+def _call(task: Callable[[], _Outcome]) -> _Outcome:
+    return task()
+
+
+def _is_separable(program: Program, kernels: Kernels) -> bool:
+    """Whether several threads may run a batch each: only the compiled kernels of whole numbers are made for that."""
+    return kernels != "reference" and not program.precision.is_float and not _in_crossbars(program)
+
+
+def _in_crossbars(program: Program) -> bool:
+    return any(layer.crossbar is not None for layer in program.linear.values())
 
 
 def _kernel_of(program: Program, kernels: Kernels, threads: int) -> LinearKernel:
     """What runs the layers, by way of crossbars where some are in those."""
     kernel = _kernel(kernels, threads)
-    in_crossbars = any(layer.crossbar is not None for layer in program.linear.values())
-    return CrossbarKernel(kernel, threads) if in_crossbars else kernel
+    return CrossbarKernel(kernel, threads) if _in_crossbars(program) else kernel
 
 
 def _kernel(kernels: Kernels, threads: int) -> LinearKernel:
@@ -192,47 +195,13 @@ def _kernel(kernels: Kernels, threads: int) -> LinearKernel:
 
 
 def _chosen(kernels: Kernels) -> Kernels:
+    """What `fast` stands for."""
     wanted = os.environ.get("ACCELSIM_KERNELS", "native") if kernels == "fast" else kernels
     for known in get_args(Kernels):
         if wanted == known != "fast":
             chosen: Kernels = known
             return chosen
     raise AccelsimError(f"ACCELSIM_KERNELS={wanted!r}: expected reference, portable or native")
-
-
-def _run_node(
-    program: Program, node: Node, reads: list[Array], kernel: LinearKernel, activity: ActivityCounter | None
-) -> Array:
-    codes = _codes(program, node, reads, kernel, None if activity is None else activity.overflows(node.name))
-    if activity is not None and not is_view(node):
-        activity.stored(node.name, codes, *affine_of(program.encodings[node.name]))
-    if activity is not None and node.name in program.linear:
-        activity.made(node.name, codes)
-    return codes
-
-
-def _codes(
-    program: Program, node: Node, reads: list[Array], kernel: LinearKernel, overflows: Overflows | None
-) -> Array:
-    format, scaling = affine_of(program.encodings[node.name])
-    if keeps_codes(node):
-        return _move(node.op, reads[0], scaling.zero_point)
-    if arithmetic(node) == "integer":
-        return run_integer_node(program, node, reads, kernel, overflows)
-    sources = [affine_of(program.encodings[name])[1] for name in node.inputs]
-    values = [dequantize(codes, source) for codes, source in zip(reads, sources, strict=True)]
-    real = run_float_op(node.op, _parameters(node, node.op, program.parameters, np.float64), *values)
-    for activation in node.epilogue:
-        real = run_float_op(activation, {}, real)
-    real = np.where(np.isnan(real), 0.0, real)  # 0 ** -1 and roots of negative numbers
-    stored: Array = quantize(real, format, scaling).astype(format.dtype)
-    return stored
-
-
-def _move(op: Op, codes: Array, zero_point: int) -> Array:
-    if isinstance(op, ReLU):
-        return np.asarray(np.maximum(codes, codes.dtype.type(zero_point)))
-    return moved(op, codes, zero_point) if isinstance(op, View) else np.asarray(run_float_op(op, {}, codes))
 
 
 def decode(program: Program, name: str, codes: Array) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accelsim.engine.batching import batches
 from accelsim.engine.linear_kernel import affine_of, integers_of
-from accelsim.engine.run import batches, decode, run_float, run_program
+from accelsim.engine.run import decode, run_float, run_program
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.quantize import dequantize, quantize
 from accelsim.formats.text import parse_precision

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from functools import cache, partial
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
 from accelsim.engine.integer_ops import sloped
 from accelsim.engine.kernels import native
+from accelsim.engine.kernels.entries import fast_looked_up
 from accelsim.engine.kernels.inputs import stored
 from accelsim.engine.kernels.jobs import Job, Ready, Rescaling, make_ready, scale_of
 from accelsim.engine.kernels.skeleton import Finish, Scale, make_driver
@@ -16,6 +18,7 @@ from accelsim.engine.linear_kernel import Array, Integers, Overflows, affine_of,
 from accelsim.formats.accumulator import wrap
 from accelsim.formats.affine import AffineInt
 from accelsim.formats.fixed import FixedPoint
+from accelsim.formats.lookup import Lookup
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import MAX_SHIFT, Requantization
 from accelsim.formats.rescale import Rescale
@@ -32,6 +35,7 @@ class FastKernel:
 
     Weights are packed the first time a layer runs and kept, with the layer, for as long as this object lives. Images
     come out as `[N, C, H, W]` views of memory that holds them pixel by pixel, which is how the next layer reads them.
+    Several threads may use one kernel at a time.
     """
 
     def __init__(self, threads: int = 1, is_native: bool = True) -> None:
@@ -40,6 +44,7 @@ class FastKernel:
         `is_native`: use the instructions of this CPU where it has them, else plain loops.
         """
         self._workers = Workers(threads)
+        self._making = RLock()
         self._is_native = is_native and native.available()
         self._ready: dict[tuple[object, ...], tuple[LinearLayer, Ready]] = {}
         self._constants: dict[int, tuple[object, Requantization]] = {}
@@ -107,6 +112,10 @@ class FastKernel:
                 return self._run(op, x, source, layer, rescaling, dtype, overflows)
         return sloped(self.sums(op, x, source, layer, overflows), slopes).astype(dtype)
 
+    def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
+        """See `LinearKernel`."""
+        return fast_looked_up(codes, table, dtype)
+
     def _is_counted_apart(
         self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None
     ) -> bool:
@@ -118,9 +127,10 @@ class FastKernel:
 
     def _raised(self, key: int, kept: object, make: Callable[[], Requantization]) -> Requantization:
         """Constants as the compiled loops take them, made once for each object `kept`, which keeps its id."""
-        if key not in self._constants:
-            self._constants[key] = kept, make()
-        return self._constants[key][1]
+        with self._making:
+            if key not in self._constants:
+                self._constants[key] = kept, make()
+            return self._constants[key][1]
 
     def _run(
         self,
@@ -157,31 +167,34 @@ class FastKernel:
     def _prepared(self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, exact: bool) -> Ready:
         format, scaling = affine_of(source)
         key = id(layer), op, x.shape[1:], format.low, format.high, scaling.zero_point, exact
-        if key not in self._ready:
-            # the layer is kept too: its id stays its own as long as it lives
-            self._ready[key] = layer, make_ready(op, x.shape[1:], source, layer, exact, self._is_native)
-        return self._ready[key][1]
+        with self._making:
+            if key not in self._ready:
+                # the layer is kept too: its id stays its own as long as it lives
+                self._ready[key] = layer, make_ready(op, x.shape[1:], source, layer, exact, self._is_native)
+            return self._ready[key][1]
 
     def _scaled(self, job: Job, ready: Ready, rescaling: Rescaling | None) -> tuple[Scale, ...]:
         key: tuple[object, ...] = (id(job),)
         if rescaling is not None:
             constants = id(rescaling.constants), id(rescaling.below)
             key = id(job), *constants, rescaling.zero_point, rescaling.low, rescaling.high
-        if key not in self._scales:
-            scales = tuple(scale_of(job, number, ready.spare, rescaling) for number in range(len(job.passes)))
-            self._scales[key] = job, rescaling, scales
-        return self._scales[key][2]
+        with self._making:
+            if key not in self._scales:
+                scales = tuple(scale_of(job, number, ready.spare, rescaling) for number in range(len(job.passes)))
+                self._scales[key] = job, rescaling, scales
+            return self._scales[key][2]
 
     def _run_job(
         self, job: Job, scales: tuple[Scale, ...], inputs: Array, result: Array, finish_as: Finish, counts: bool
     ) -> int:
         saturates, out, tasks = job.method.tree > 0, result.reshape(-1), []
         for one, scale in zip(job.passes, scales, strict=True):
-            tile = job.method.tile(one.vectors, counts and saturates)
+            with self._making:
+                tile = job.method.tile(one.vectors, counts and saturates)
+                driver = _driver(tile, finish_as)
             total = len(result) * one.grid.pixels if len(one.work.sources) else 0
             for first, last in self._workers.shares(total, tile.tall):
-                task = partial(_driver(tile, finish_as), first, last, inputs, one.work, one.grid, one.cells, scale, out)
-                tasks.append(task)
+                tasks.append(partial(driver, first, last, inputs, one.work, one.grid, one.cells, scale, out))
         overflown = sum(self._workers.results(tasks))
         return overflown if counts and saturates else 0
 
