@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.arithmetic import Arithmetic
+from accelsim.hardware.dataflow import MemoryDataflow
 from accelsim.hardware.number_formats import (
     Factor,
     FormatCost,
@@ -91,6 +92,7 @@ class Memory(Frozen):
     per_pe: each PE has a copy of this memory and of all after it; size, bandwidth, area, leakage are of one copy.
     cacti: energies, leakage and area that the file leaves out are those of a fit to CACTI 7.
     run_length: off chip alone, how activations are stored there.
+    dataflow: what the mapper must keep to here.
     """
 
     name: Name
@@ -113,6 +115,7 @@ class Memory(Frozen):
     leakage_mw: Quantity | None = None
     area_mm2: GivenArea | None = None
     run_length: RunLength | None = None
+    dataflow: MemoryDataflow | None = None
 
     _coded = model_validator(mode="after")(coded_off_chip)
 
@@ -285,6 +288,13 @@ class Architecture(Machine):
         for memory in self.given_memories:
             if (bank := memory.bank(self.technology.node_nm.value)) is not None and memory.left_to_the_fit:
                 yield f"memories.{memory.name}: {', '.join(memory.left_to_the_fit)} by a {bank}"
+        restricted = [memory for memory in self.given_memories if memory.dataflow is not None]
+        yield from (f"memories.{m.name}.dataflow restricts what the mapper finds: {m.dataflow}" for m in restricted)
+        if self.array.stationary is not None:
+            yield f"array.stationary restricts what the mapper finds: {self.array.stationary} stay in the PEs"
+        yield from self._leaking()
+
+    def _leaking(self) -> Iterator[str]:
         leaking = [memory.name for memory in self.memories if memory.leakage_mw is not None]
         if leaking and self.given_static_power_w is None:
             yield f"static power is the leakage of {', '.join(leaking)} alone: that of logic and wires is not counted"

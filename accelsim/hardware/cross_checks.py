@@ -9,6 +9,7 @@ from typing import get_args
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import BLOCK_BITS, OFF_CHIP, MemoryKind
+from accelsim.hardware.dataflow import dataflows
 from accelsim.hardware.number_formats import INTEGER, factors
 from accelsim.hardware.sram_fit import Bank
 from accelsim.hardware.technology import refusal
@@ -270,5 +271,6 @@ STRUCTURE: tuple[Check, ...] = (
     memory_order,
     copies,
     unrolling,
+    dataflows,
     cores,
 )

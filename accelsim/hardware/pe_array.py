@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from accelsim.hardware.dataflow import Stationary
 from accelsim.hardware.quantity import Frozen, PositiveCount
 from accelsim.hardware.technology import GivenArea
 from accelsim.hardware.vocabulary import Dimension, Operand
@@ -49,13 +50,16 @@ class Unroll(Frozen):
 
 class Array(Frozen):
     """rows x cols PEs. `latches`: operands that a PE keeps in its own operand register while they do not change,
-    at no energy beyond that of the MAC. `pe_area_um2`: one PE without memories and what formats name."""
+    at no energy beyond that of the MAC. `stationary`: the one of them that the mapper must keep there until all that it
+    takes part in is done; `dataflow` restricts nothing, it says what the array is built for. `pe_area_um2`: one PE
+    without memories and what formats name."""
 
     rows: PositiveCount
     cols: PositiveCount
     unroll: Unroll
     dataflow: Dataflow = "free"
     latches: Annotated[tuple[Operand, ...], Field(strict=False)] = ()
+    stationary: Stationary | None = None
     pe_area_um2: GivenArea | None = None
 
     @property

@@ -27,7 +27,7 @@ Source = Annotated[str, Field(min_length=1)]
 LATER = frozenset(
     (
         *("arithmetic", "cacti", "leakage_mw", "area_mm2", "area_um2", "pe_area_um2", "at_node_nm", "at_vdd_v"),
-        *("run_length", "zero_gating"),
+        *("run_length", "zero_gating", "dataflow", "stationary"),
     )
 )
 """Keys that hashes leave out where a file does: machines keep the hash that they had before there were such keys."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from accelsim.errors import AccelsimError
+from accelsim.mapping.dataflow import FREE, Dataflow
 from accelsim.mapping.layer_problem import DIMS, OPERANDS
 from accelsim.mapping.nest import Wiring
 
@@ -34,6 +35,8 @@ class Memory:
     inside: tuple[tuple[str, int], ...] | None = None
     """None: the mapper chooses the loops inside this memory. Else how often each dim runs there, at most; a dim that is
     not named does not run."""
+    dataflow: Dataflow = FREE
+    """What the mapper's loops inside this memory, and its tiles, must keep to."""
 
     def turns(self, dim: str) -> int | None:
         """How often a dim must run inside this memory; None: the mapper chooses."""
@@ -58,6 +61,8 @@ class Hierarchy:
     mac_pj: float = 0.0
     by_hand: tuple[tuple[tuple[str, int], ...], ...] | None = None
     """Per memory the loops inside it, outermost first: dim, length of its chunks. None: the mapper chooses them."""
+    at_pe: Dataflow = FREE
+    """What the loops of all memories must keep to for the sake of the registers of the arithmetic."""
 
     def __post_init__(self) -> None:
         for operand in OPERANDS:
@@ -93,6 +98,20 @@ class Hierarchy:
     def boundaries(self) -> tuple[tuple[str, int, int], ...]:
         """(operand, parent, child), W, I, then O, each from the outside in."""
         return tuple((operand, *pair) for operand in OPERANDS for pair in self.wiring.boundaries(operand))
+
+    @cached_property
+    def restricted(self) -> bool:
+        """Whether the mapper must keep to something anywhere."""
+        return any(flow != FREE for flow in self._dataflows)
+
+    @property
+    def restrictions(self) -> str:
+        """Where that is written, for errors; empty where nothing is restricted."""
+        return ", ".join(dict.fromkeys(flow.said for flow in self._dataflows if flow != FREE))
+
+    @property
+    def _dataflows(self) -> tuple[Dataflow, ...]:
+        return (*(memory.dataflow for memory in self.memories), self.at_pe)
 
     @property
     def lanes_total(self) -> int:

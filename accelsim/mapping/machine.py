@@ -9,6 +9,7 @@ from accelsim.hardware.cpu import CpuArchitecture
 from accelsim.hardware.number_formats import FormatMatch
 from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.hardware.vocabulary import Dimension
+from accelsim.mapping.dataflow import FREE, Dataflow
 from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.spaces import TransposedForm
@@ -23,6 +24,7 @@ DIMS: dict[Dimension, str] = {
     "kernel_height": "R",
     "kernel_width": "S",
 }
+OPERANDS = {"weights": "W", "inputs": "I", "outputs": "O"}
 HELD = {"weights": "W", "activations": "IO", "inputs": "I", "partial_sums": "O"}
 
 
@@ -63,6 +65,7 @@ def machine_hierarchy(
         partial_sum_bits=sum_bits,
         output_bits=output_bits,
         mac_pj=match.cost.energy_pj.value,
+        at_pe=_at_pe(machine),
     )
 
 
@@ -100,6 +103,26 @@ def _memory(machine: Architecture, level: int, scale: float, inside: tuple[tuple
         buffers=2 if memory.double_buffered else 1,
         access_bits=max(memory.transfer_bits, _line_bits(machine, level)),
         inside=inside,
+        dataflow=_dataflow(machine, memory),
+    )
+
+
+def _at_pe(machine: Architecture) -> Dataflow:
+    stays = machine.array.stationary
+    return Dataflow(OPERANDS[stays], said=f"{machine.name}: array.stationary") if stays else FREE
+
+
+def _dataflow(machine: Architecture, memory: MachineMemory) -> Dataflow:
+    given = memory.dataflow
+    if given is None:
+        return FREE
+    loops = given.loops if given.loop_order is None else given.loop_order
+    return Dataflow(
+        stationary=OPERANDS[given.stationary] if given.stationary else "",
+        loops=None if loops is None else "".join(DIMS[dimension] for dimension in loops),
+        ordered=given.loop_order is not None,
+        tile=tuple((DIMS[dimension], extent.min or 1, extent.max) for dimension, extent in given.tile.items()),
+        said=f"{machine.name}: memories.{memory.name}.dataflow",
     )
 
 

@@ -12,10 +12,12 @@ from accelsim.mapping.layer_problem import AXES, DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest
 from accelsim.mapping.prune import without_dominated
 from accelsim.mapping.refine import tree_of
+from accelsim.mapping.refusal import refusal
 from accelsim.mapping.score import Goal, orders_of
-from accelsim.mapping.search import search
-from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of, skeleton
+from accelsim.mapping.search import Found, better, search
+from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of, limits_of, skeleton
 from accelsim.mapping.traffic import Costs, Traffic, costs
+from accelsim.mapping.unfold import Unfolded, unfolded
 
 __all__ = ["Goal", "Mapping", "best_mapping", "least_bytes"]
 
@@ -113,29 +115,56 @@ def best_mapping(
     stationary operand a level, the fan-out of the hierarchy. No other loop order would be better, unless two memories
     below the fan-out hold sums: then more copies mean more free first visits, and the mapping found is a good one with
     exact counts. Ties go to lower energy, then latency, then the first in a fixed order. Remembered by the loops, the
-    widths and the machine's numbers; a layer on its side is the same one where the machine treats rows and columns
-    alike. Loops that the hierarchy gives are taken as they are. Raises DoesNotFit where no tiling fits.
+    widths and the machine's numbers and restrictions; a layer on its side is the same one where the machine treats rows
+    and columns alike. The dataflow of each memory is kept to; loops that the hierarchy gives are taken as they are.
+    Raises DoesNotFit where no tiling fits, or none keeps to the dataflow.
     """
     if hierarchy.by_hand is not None:
         return _by_hand(problem, hierarchy, goal)
     if _on_its_side(problem) and _alike(hierarchy):
         upright = best_mapping(replace(problem, h=problem.w, w=problem.h), hierarchy, goal, tiles)
         return replace(upright, nest=_turned(upright.nest, problem))
-    every = axis_tables(problem, hierarchy, tiles)
-    _check_room(problem, hierarchy, every, certain=False)
-    bare = skeleton(hierarchy)
-    trees = [tree_of(without_dominated(table, bare)) for table in every]
-    found = search(problem, hierarchy, goal, trees)
+    _check_room(problem, hierarchy, _tables(problem, hierarchy, tiles), certain=False)
+    best: tuple[Found, tuple[Loop, ...]] | None = None
+    for way in unfolded(problem, hierarchy):
+        found = _best_of(problem, way, goal, tiles)
+        if found is not None and (best is None or better(found[0], best[0])):
+            best = found
+    if best is None:
+        _check_room(problem, hierarchy, axis_tables(problem, hierarchy, tiles), certain=True)
+        raise DoesNotFit(f"mapper: no tiling fits all memories at once{_restrictions(hierarchy)}")
+    nest = Nest(problem, hierarchy.wiring, best[1])
+    return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))
+
+
+def _best_of(problem: LayerProblem, way: Unfolded, goal: Goal, tiles: Tiles) -> tuple[Found, tuple[Loop, ...]] | None:
+    """The best mapping of the levels and its loops on the memories; None where there is none."""
+    levels = way.levels
+    if levels.restricted and refusal(problem, levels, tiles):
+        return None
+    bare = skeleton(levels)
+    trees = [tree_of(without_dominated(table, bare)) for table in axis_tables(problem, levels, tiles)]
+    found = search(problem, levels, goal, trees)
     if found is None:
-        _check_room(problem, hierarchy, every, certain=True)
-        raise DoesNotFit("mapper: no tiling fits all memories at once")
+        return None
     chosen = {
         dim: tuple(int(tile) for tile in tree.table.chains[row][i])
         for axis, tree, row in zip(AXES, trees, found.chains, strict=True)
         for i, dim in enumerate(axis)
     }
-    nest = _nest(problem, hierarchy, chosen, orders_of(hierarchy)[found.order])
-    return Mapping(hierarchy, goal, nest, costs(nest, hierarchy))
+    loops = _loops(problem, levels, chosen, orders_of(levels)[found.order])
+    return found, tuple(replace(loop, level=way.memory_of[loop.level]) for loop in loops)
+
+
+def _tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
+    """Every chain that keeps to what each memory restricts by itself; raises DoesNotFit where none does."""
+    if hierarchy.restricted and (reason := refusal(problem, hierarchy, tiles)):
+        raise DoesNotFit(reason)
+    return axis_tables(problem, hierarchy, tiles)
+
+
+def _restrictions(hierarchy: Hierarchy) -> str:
+    return f", as {hierarchy.restrictions or 'the dataflow'} restricts them" if hierarchy.restricted else ""
 
 
 def _by_hand(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal) -> Mapping:
@@ -158,8 +187,12 @@ def _on_its_side(problem: LayerProblem) -> bool:
 
 def _alike(hierarchy: Hierarchy) -> bool:
     """Whether rows and columns of a layer are the same to the machine."""
-    same = all(hierarchy.fan_out(one) == hierarchy.fan_out(other) for one, other in ("PQ", "RS"))
-    return same and all(m.turns(one) == m.turns(other) for m in hierarchy.memories for one, other in ("PQ", "RS"))
+    if any(memory.dataflow.ordered and memory.dataflow.loops for memory in hierarchy.memories):
+        return False
+    return all(
+        hierarchy.fan_out(one) == hierarchy.fan_out(other) and limits_of(hierarchy, one) == limits_of(hierarchy, other)
+        for one, other in ("PQ", "RS")
+    )
 
 
 def _turned(nest: Nest, problem: LayerProblem) -> Nest:
@@ -173,24 +206,27 @@ _TURN = str.maketrans("PQRS", "QPSR")
 
 def least_bytes(problem: LayerProblem, hierarchy: Hierarchy) -> tuple[int, ...]:
     """Per memory, bytes of tiles that always suffice for some mapping: every tile at its smallest, double buffers and
-    unfinished sums included, reserved bytes not.
+    unfinished sums included, reserved bytes not. A hint where tiles are restricted: the smallest of one memory may not
+    go with those of another.
     """
-    tables = axis_tables(problem, hierarchy, "divisors")
+    tables = _tables(problem, hierarchy, "divisors")
     return tuple(-(-bits // 8) for bits in _least_bits(problem, hierarchy, tables, certain=True))
 
 
-def _nest(
-    problem: LayerProblem, hierarchy: Hierarchy, chosen: dict[str, tuple[int, ...]], stationary: tuple[str, ...]
-) -> Nest:
-    """The loops: at each level those that move its stationary operand outside, the others inside."""
+def _loops(
+    problem: LayerProblem, levels: Hierarchy, chosen: dict[str, tuple[int, ...]], stationary: tuple[str, ...]
+) -> list[Loop]:
+    """At each level those that move its stationary operand outside, the others inside; or as its order says."""
     loops = []
     for level, operand in enumerate(stationary):
-        fan = level == hierarchy.fan_level
-        moving_first = sorted(DIMS, key=lambda dim: dim not in problem.moved_by[operand])
-        loops += [Loop(dim, chosen[dim][level] * (hierarchy.fan_out(dim) if fan else 1), level) for dim in moving_first]
+        fan, given = level == levels.fan_level, levels.memories[level].dataflow
+        dims = sorted(DIMS, key=lambda dim: dim not in problem.moved_by.get(operand, DIMS))
+        if given.ordered:
+            dims.sort(key=lambda dim: (given.loops or "").find(dim))
+        loops += [Loop(dim, chosen[dim][level] * (levels.fan_out(dim) if fan else 1), level) for dim in dims]
         if fan:
-            loops += [Loop(dim, chosen[dim][level], level, spatial=True) for dim, _ in hierarchy.lanes]
-    return Nest(problem, hierarchy.wiring, tuple(loops))
+            loops += [Loop(dim, chosen[dim][level], level, spatial=True) for dim, _ in levels.lanes]
+    return loops
 
 
 def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTable], certain: bool) -> list[int]:
@@ -200,7 +236,7 @@ def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTa
         if column.kind == "tile":
             wide = certain and column.operand == "O"
             width = hierarchy.partial_sum_bits if wide else hierarchy.word_bits(column.operand)
-            words = prod(int(table.values[0, i]) for table in tables)
+            words = prod(int(table.values[:, i].min()) for table in tables)
             need[column.child] += words * width * hierarchy.memories[column.child].buffers
     outermost = hierarchy.wiring.path("O")[0]
     if certain and outermost > 0:
@@ -215,5 +251,5 @@ def _check_room(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTa
             taken = f" beside the {memory.reserved_bits // 8} bytes that live through" if memory.reserved_bits else ""
             raise DoesNotFit(
                 f"memory {memory.name!r}: the smallest tiles need {-(-bits // 8)} bytes{taken}, "
-                f"the memory has {memory.size_bits // 8}"
+                f"the memory has {memory.size_bits // 8}{_restrictions(hierarchy)}"
             )

@@ -27,10 +27,14 @@ def stationary_choices(hierarchy: Hierarchy) -> tuple[tuple[str, ...], ...]:
     """Per level, the operands worth keeping in place: those of which a memory further in can profit.
 
     In every form of layer a dim leaves at most one operand unmoved, so the innermost running loop of a level leaves at
-    most one operand in place, and putting all loops that do not move it innermost is no worse for any operand.
+    most one operand in place, and putting all loops that do not move it innermost is no worse for any operand. An order
+    that is fixed keeps what it keeps.
     """
-    found = []
+    found: list[tuple[str, ...]] = []
     for level, memory in enumerate(hierarchy.memories):
+        if memory.dataflow.ordered:
+            found.append((memory.dataflow.kept,))
+            continue
         useful = {o for o, _, c in hierarchy.boundaries if c > level and (c < hierarchy.levels or o in hierarchy.latch)}
         still = memory.inside == ()  # no loop runs there, so there is no order
         found.append(tuple(sorted(useful)) if useful and not still else ("W",))
@@ -39,7 +43,7 @@ def stationary_choices(hierarchy: Hierarchy) -> tuple[tuple[str, ...], ...]:
 
 @lru_cache(maxsize=256)
 def orders_of(hierarchy: Hierarchy) -> tuple[tuple[str, ...], ...]:
-    """The loop orders worth trying: one stationary operand a level."""
+    """The loop orders worth trying: one stationary operand a level, or those of an order that is fixed."""
     return tuple(product(*stationary_choices(hierarchy)))
 
 

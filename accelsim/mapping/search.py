@@ -30,6 +30,8 @@ from accelsim.mapping.score import (
 )
 from accelsim.mapping.tables import Ints
 
+TIE = 1e-12
+"""As in `kernels/descent.py`."""
 FIRST_CHILD = 3
 """Column of a tree's nodes, see `refine.py`."""
 
@@ -45,6 +47,14 @@ class Found:
     chains: tuple[int, ...]
     key: tuple[float, float, float]
     rows: int
+
+
+def better(one: Found, other: Found) -> bool:
+    """Whether one costs less than the other, by more than the order of additions explains."""
+    for new, old in zip(one.key, other.key, strict=True):
+        if abs(new - old) > TIE * old:
+            return new < old
+    return False
 
 
 def search(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, trees: list[AxisTree]) -> Found | None:
@@ -88,7 +98,11 @@ def _stages(trees: list[AxisTree]) -> Ints:
 
 @lru_cache(maxsize=256)
 def _orders(hierarchy: Hierarchy) -> Ints:
-    """Bits of the operand kept per order and level; then those of all choices, and of the first."""
-    choices = [[1 << OPERANDS.index(operand) for operand in level] for level in stationary_choices(hierarchy)]
-    kept = [[1 << OPERANDS.index(operand) for operand in order] for order in orders_of(hierarchy)]
+    """Bits of the operands kept per order and level; then those of all choices, and of the first."""
+    choices = [[_bits(operands) for operands in level] for level in stationary_choices(hierarchy)]
+    kept = [[_bits(operands) for operands in order] for order in orders_of(hierarchy)]
     return np.array([*kept, [sum(level) for level in choices], [level[0] for level in choices]])
+
+
+def _bits(operands: str) -> int:
+    return sum(1 << OPERANDS.index(operand) for operand in operands)

@@ -16,11 +16,12 @@ Beside the columns, `moves` tells at which levels a loop that moves each operand
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.mapping.dataflow import Dataflow
 from accelsim.mapping.footprints import words_of
 from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import OPERANDS, LayerProblem
@@ -30,6 +31,14 @@ Tiles = Literal["divisors", "near"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 KINDS = ("cycles", "U", "V", "fetches", "first", "tile")
+
+
+class Limits(NamedTuple):
+    """Of one dim at one memory: how often it runs inside it (None: any number), least and most length in its tile."""
+
+    turns: int | None = None
+    least: int = 1
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,7 @@ def skeleton(hierarchy: Hierarchy) -> Hierarchy:
             read_bandwidth=float(memory.read_bandwidth > 0 or memory.write_bandwidth > 0),
             access_bits=int(memory.access_bits > 0),
             inside=memory.inside,
+            dataflow=Dataflow(loops=memory.dataflow.loops, tile=memory.dataflow.tile),
         )
         for memory in hierarchy.memories
     )
@@ -109,7 +119,7 @@ class AxisTable:
 
 
 def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> list[AxisTable]:
-    """Every chain of every axis, in the order of AXES. Row 0 of each has the smallest tiles.
+    """Every chain of every axis, in the order of AXES. Row 0 of each has the smallest tiles, if nothing is restricted.
 
     Axes that are alike, of one problem or of several, have one and the same table.
     """
@@ -119,30 +129,35 @@ def axis_tables(problem: LayerProblem, hierarchy: Hierarchy, tiles: Tiles) -> li
         moved = "".join(operand for operand in OPERANDS if dim in problem.moved_by[operand])
         found.append(_channel_table(bare, dim, problem.size[dim], moved, tiles))
     for axis in ("PR", "QS"):
-        lanes, turns = zip(*((bare.fan_out(dim), _fixed_turns(bare, dim)) for dim in axis), strict=True)
-        found.append(_space_table(bare, problem.space(axis), lanes, turns, tiles))
+        lanes, limits = zip(*((bare.fan_out(dim), limits_of(bare, dim)) for dim in axis), strict=True)
+        found.append(_space_table(bare, problem.space(axis), lanes, limits, tiles))
     return found
 
 
-def _fixed_turns(hierarchy: Hierarchy, dim: str) -> tuple[int | None, ...]:
-    return tuple(memory.turns(dim) for memory in hierarchy.memories)
+def limits_of(hierarchy: Hierarchy, dim: str) -> tuple[Limits, ...]:
+    """Per memory what holds for its loops over a dim and for its tile."""
+    return tuple(
+        Limits(memory.turns(dim) if memory.dataflow.may_loop(dim) else 1, *memory.dataflow.bounds(dim))
+        for memory in hierarchy.memories
+    )
 
 
 @lru_cache(maxsize=4096)
-def _chains(
-    size: int, lanes: int, levels: int, fan_level: int, tiles: Tiles, turns: tuple[int | None, ...] = ()
-) -> Ints:
-    """All chains of a dim, int64 [n, levels], sorted; `turns` fixes how often it runs inside a memory."""
+def chains_of(size: int, lanes: int, fan_level: int, tiles: Tiles, limits: tuple[Limits, ...]) -> Ints:
+    """All chains of a dim within its limits, int64 [n, levels], sorted."""
     found: set[tuple[int, ...]] = {(1,)}
-    for level in range(levels - 1, 0, -1):
+    for level in range(len(limits) - 1, 0, -1):
         grown: set[tuple[int, ...]] = set()
+        fixed, least, most = limits[level]
+        least = min(least, size if level <= fan_level else -(-size // lanes))
         for chain in found:
             inner = chain[0] * (lanes if level == fan_level else 1)
             count = -(-size // (inner * (lanes if level > fan_level else 1)))
-            fixed = turns[level] if turns else None
             every = _factors(count, tiles) if fixed is None else [min(fixed, count)]
             grown.update((min(times * inner, size), *chain) for times in every)
-        found = grown
+        found = {chain for chain in grown if least <= chain[0] <= (most or size)}
+    if limits[0].turns == 1:
+        found = {chain for chain in found if chain[0] * (lanes if fan_level == 0 else 1) >= size}
     return np.array(sorted(found), dtype=np.int64)
 
 
@@ -159,7 +174,7 @@ def _channel_table(hierarchy: Hierarchy, dim: str, size: int, moved: str, tiles:
     from accelsim.mapping.kernels.columns import channel_columns
 
     lanes, fan = hierarchy.fan_out(dim), hierarchy.fan_level
-    chains = _chains(size, lanes, hierarchy.levels, fan, tiles, _fixed_turns(hierarchy, dim))
+    chains = chains_of(size, lanes, fan, tiles, limits_of(hierarchy, dim))
     uses = np.array([operand in moved for operand in OPERANDS], dtype=np.int64)
     values, runs = channel_columns(size, chains, lanes, fan, column_numbers(hierarchy), uses)
     return AxisTable(chains[:, None, :], values, runs[:, None] * uses, runs[:, None] * (1 - uses))
@@ -170,15 +185,15 @@ def _space_table(
     hierarchy: Hierarchy,
     space: Space,
     lanes: tuple[int, int],
-    fixed_turns: tuple[tuple[int | None, ...], tuple[int | None, ...]],
+    limits: tuple[tuple[Limits, ...], tuple[Limits, ...]],
     tiles: Tiles,
 ) -> AxisTable:
     """All pairs of a chain of positions and one of taps."""
     from accelsim.mapping.kernels.columns import space_columns
 
     positions, taps = (
-        _chains(size, copies, hierarchy.levels, hierarchy.fan_level, tiles, turns)
-        for size, copies, turns in zip((space.positions, space.taps), lanes, fixed_turns, strict=True)
+        chains_of(size, copies, hierarchy.fan_level, tiles, each)
+        for size, copies, each in zip((space.positions, space.taps), lanes, limits, strict=True)
     )
     words = np.stack([words_of(space, operand) for operand in OPERANDS])
     uses = np.array([space.moved_by(operand) for operand in OPERANDS], dtype=np.int64)

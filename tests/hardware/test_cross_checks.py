@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from accelsim.errors import LocatedErrors
+from accelsim.hardware.architecture import Machine
 from accelsim.hardware.load import load_architecture
 
 MACHINE = """\
@@ -115,6 +116,123 @@ def test_each_mistake_is_one_line(tmp_path: Path, old: str, new: str, expected: 
     assert MACHINE.count(old) == 1
     (only,) = complaints(tmp_path, MACHINE.replace(old, new))
     assert only.startswith(expected)
+
+
+DDR, BRAM, SUMS, ARRAY = (
+    "energy_pj_per_bit: 10\n",
+    "energy_pj_per_bit: 0.2\n",
+    "energy_pj_per_bit: 0.01\n",
+    "  cols: 4\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("after", "given", "expected"),
+    [
+        (
+            BRAM,
+            "dataflow: {}",
+            "18: memories.bram.dataflow: is empty; expected one or more of: stationary, loops, loop",
+        ),
+        (
+            BRAM,
+            "dataflow: {stationery: weights}",
+            "18: memories.bram.dataflow.stationery: unknown key (did you mean 's",
+        ),
+        (
+            BRAM,
+            "dataflow: {stationary: weight}",
+            "18: memories.bram.dataflow.stationary: 'weight' is not one of: weigh",
+        ),
+        (DDR, "dataflow: {stationary: weights}", "13: memories.ddr.dataflow.stationary: everything stays in the first"),
+        (
+            SUMS,
+            "dataflow: {stationary: weights}",
+            "23: memories.sums.dataflow.stationary: weights cannot stay here: ho",
+        ),
+        (
+            ARRAY,
+            "stationary: weights",
+            "26: array.stationary: weights cannot stay here: array.latches does not list th",
+        ),
+        (ARRAY, "stationary: rows", "26: array.stationary: 'rows' is not one of: weights, inputs, outputs"),
+        (BRAM, "dataflow: {loops: [out_width, out_width]}", "18: memories.bram.dataflow.loops.1: 'out_width' is list"),
+        (
+            BRAM,
+            "dataflow: {loops: [out_widht]}",
+            "18: memories.bram.dataflow.loops.0: 'out_widht' is not one of: batch",
+        ),
+        (
+            BRAM,
+            "dataflow: {loops: [], loop_order: []}",
+            "18: memories.bram.dataflow.loops: contradicts loop_order; giv",
+        ),
+        (
+            DDR,
+            "dataflow: {tile: {out_width: 2}}",
+            "13: memories.ddr.dataflow.tile: the first memory holds all of a lay",
+        ),
+        (BRAM, "dataflow: {tile: {}}", "18: memories.bram.dataflow.tile: is empty; expected lengths by dimension"),
+        (
+            BRAM,
+            "dataflow: {tile: {out_width: 0}}",
+            "18: memories.bram.dataflow.tile.out_width: must be at least 1, not 0",
+        ),
+        (BRAM, "dataflow: {tile: {out_width: most}}", "18: memories.bram.dataflow.tile.out_width: should be a length,"),
+        (
+            BRAM,
+            "dataflow: {tile: {out_width: {}}}",
+            "18: memories.bram.dataflow.tile.out_width: is empty; expected min",
+        ),
+        (
+            BRAM,
+            "dataflow: {tile: {out_width: {min: 4, max: 2}}}",
+            "18: memories.bram.dataflow.tile.out_width: min is 4",
+        ),
+        (
+            BRAM,
+            "dataflow: {tile: {out_width: {least: 4}}}",
+            "18: memories.bram.dataflow.tile.out_width.least: unknown ",
+        ),
+    ],
+)
+def test_each_mistake_of_a_dataflow_is_one_line(tmp_path: Path, after: str, given: str, expected: str) -> None:
+    assert MACHINE.count(after) == 1
+    indent = "  " if after == ARRAY else "    "
+    (only,) = complaints(tmp_path, MACHINE.replace(after, f"{after}{indent}{given}\n"))
+    assert only.startswith(expected)
+
+
+def test_a_dataflow_where_it_says_nothing_or_contradicts_another(tmp_path: Path) -> None:
+    order = DDR + "    dataflow: {loop_order: [out_channels, in_channels]}\n"
+    stays = SUMS + "    dataflow: {stationary: outputs}\n"
+    (only,) = complaints(tmp_path, MACHINE.replace(DDR, order).replace(SUMS, stays))
+    assert only.startswith("24: memories.sums.dataflow.stationary: contradicts the loop_order of ddr: either says in w")
+    aside = (
+        "  - {name: w, kind: flip_flop, size_bytes: 8, holds: [weights], energy_pj_per_bit: 1, dataflow: {loops: []}}\n"
+    )
+    no_loops = aside.replace("[]", "[out_width]")
+    assert complaints(tmp_path, MACHINE.replace("  - name: sums\n", aside + "  - name: sums\n")) == []
+    (only,) = complaints(tmp_path, MACHINE.replace("  - name: sums\n", no_loops + "  - name: sums\n"))
+    assert only.startswith(
+        "18: memories.w.dataflow.loops: no loop runs inside this memory: it takes its tiles together"
+    )
+
+
+def test_a_dataflow_is_in_the_hash_and_in_the_assumptions(tmp_path: Path) -> None:
+    def loaded(text: str) -> Machine:
+        (tmp_path / "small.yaml").write_text(text)
+        return load_architecture(str(tmp_path / "small.yaml"))
+
+    free = loaded(MACHINE)
+    rules = "dataflow: {stationary: weights, loops: [out_channels], tile: {out_width: all, out_channels: {max: 8}}}"
+    bound = loaded(MACHINE.replace(BRAM, f"{BRAM}    {rules}\n"))
+    assert free.content_hash() != bound.content_hash()
+    (said,) = set(bound.assumptions()) - set(free.assumptions())
+    assert said == (
+        "small: memories.bram.dataflow restricts what the mapper finds: "
+        "stationary weights; loops out_channels; tile out_width all, out_channels at most 8"
+    )
 
 
 def test_two_memories_together_are_too_many(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Hypothesis strategies for small layer problems, nests and hierarchies."""
 
+from dataclasses import replace
+
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from accelsim.mapping.dataflow import Dataflow
 from accelsim.mapping.hierarchy import Hierarchy, Memory
 from accelsim.mapping.layer_problem import DIMS, LayerProblem
 from accelsim.mapping.nest import Loop, Nest, Wiring
@@ -85,6 +88,36 @@ def innermost_loops(draw, left, level, most_lanes, dividing):
         if lanes > 1:
             spatial.append(Loop(dim, 1, level, spatial=True))
     return (*temporal, *spatial)
+
+
+@st.composite
+def restricted(draw, hierarchy):
+    """The hierarchy with random dataflows at some memories and at the PEs."""
+
+    def dataflow(level):
+        memory, chosen = (
+            hierarchy.memories[level],
+            draw(st.sampled_from(["free", "free", "stay", "loops", "tile", "all"])),
+        )
+        given = Dataflow()
+        if chosen in ("loops", "all"):
+            loops = "".join(draw(st.lists(st.sampled_from("KCPQRS"), min_size=2, unique=True))) + "NG"
+            given = replace(given, loops=loops, ordered=draw(st.booleans()))
+        if chosen in ("stay", "all") and level and memory.holds and not given.ordered:
+            given = replace(given, stationary=draw(st.sampled_from(memory.holds)))
+        if chosen in ("tile", "all") and level:
+            least, more = draw(st.sampled_from([1, 2, 2**40])), draw(st.sampled_from([None, 0, 1, 3]))
+            dim = draw(st.sampled_from("KKCCPQRS"))
+            given = replace(given, tile=((dim, least, None if more is None else least + more),))
+        return given
+
+    flows = [dataflow(level) for level in range(hierarchy.levels)]
+    at_pe = Dataflow(draw(st.sampled_from(hierarchy.latch)) if hierarchy.latch and draw(st.booleans()) else "")
+    innermost = max([level for level, flow in enumerate((*flows, at_pe)) if flow.stationary], default=0)
+    for level in range(innermost):  # what stays further in orders these loops
+        flows[level] = replace(flows[level], ordered=False)
+    memories = [replace(m, dataflow=flow) for m, flow in zip(hierarchy.memories, flows, strict=True)]
+    return replace(hierarchy, memories=tuple(memories), at_pe=at_pe)
 
 
 @st.composite
