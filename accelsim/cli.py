@@ -1,5 +1,6 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -396,4 +397,5 @@ def train(
 
 def main() -> None:
     """Entry point."""
+    gc.set_threshold(200_000)  # most of what a command makes lives to its end: a short one need not look for garbage
     run_commands(app, "accelsim")

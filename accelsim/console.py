@@ -7,7 +7,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from accelsim.plots import unit_of
 from accelsim.report import Figures, Report
 
 _COLUMNS = {
@@ -185,6 +184,8 @@ def _ending(row: Mapping[str, Any]) -> str:
 
 def print_front(table: Any, labels: Sequence[str], keys: tuple[str, str], left_out: Mapping[str, int]) -> None:
     """The front and the points that intervals leave open, by x; how many are beaten or were not compared."""
+    from accelsim.plots import unit_of
+
     names = list(labels) or ["on"]
     (unit_x, x), (unit_y, y) = (unit_of(key, table[key]) for key in keys)
     heads = [f"{key}\n{unit}".strip() for key, unit in zip(keys, (unit_x, unit_y), strict=True)]

@@ -56,12 +56,12 @@ class Space:
     @cached_property
     def inputs_read(self) -> int:
         """Distinct inputs that some pair touches; a stride may leave gaps."""
-        return len(np.unique(self.inputs[self.inputs >= 0]))
+        return _distinct(self.inputs[self.inputs >= 0])
 
     @cached_property
     def outputs_reached(self) -> int:
         """Distinct outputs that some pair touches. The other `out_size - outputs_reached` hold only the bias."""
-        return len(np.unique(self.outputs[self.outputs >= 0]))
+        return _distinct(self.outputs[self.outputs >= 0])
 
     @cached_property
     def effectual_pairs(self) -> int:
@@ -77,6 +77,11 @@ class Space:
             return False, True
         index = self.inputs if operand == "I" else self.outputs
         return bool((index != index[:1]).any()), bool((index != index[:, :1]).any())
+
+
+def _distinct(indices: IndexMap) -> int:
+    """How many different indices there are; none is negative."""
+    return int(np.count_nonzero(np.bincount(indices)))
 
 
 def _space(in_size: int, out_size: int, inputs: IndexMap, outputs: IndexMap) -> Space:
