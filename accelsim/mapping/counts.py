@@ -39,7 +39,7 @@ class Transfer:
     parent: int
     child: int
     fetches: int
-    """Times the fetch statement runs, summed over the copies of the parent."""
+    """Times the fetch statement runs for a tile that has any word, summed over the copies of the parent."""
     parent_reads: int
     parent_writes: int
     child_reads: int
@@ -111,7 +111,13 @@ def _volumes(nest: Nest, operand: str, parent: int, child: int) -> tuple[int, in
 
 def _fetches(nest: Nest, operand: str, parent: int, child: int) -> int:
     fetch, above = nest.fetch_at(operand, child), nest.depth(parent)
-    return prod(_sums(_loops(nest, dim, child), nest.problem.size[dim], fetch, above, False)[0] for dim in DIMS)
+    runs = 1
+    for axis in AXES:
+        if len(axis) == 2:
+            runs *= _footprints(nest, operand, child, axis, fetch, above).fetches
+        else:
+            runs *= _sums(_loops(nest, axis, child), nest.problem.size[axis], fetch, above, False)[0]
+    return runs
 
 
 def _loops(nest: Nest, dims: str, child: int | None = None) -> list[tuple[int, Loop]]:

@@ -21,12 +21,14 @@ class Footprints:
     """Words touched over a layer: `total` by all copies of the child, `union` by copies of the parent.
 
     largest_fetch: of one turn, all copies of the parent together. largest_tile: of one turn in one copy of the child.
+    fetches: turns of copies of the parent in which any word is touched.
     """
 
     union: int
     total: int
     largest_fetch: int
     largest_tile: int
+    fetches: int
 
 
 def words_of(space: Space, operand: str) -> Ints:

@@ -2,7 +2,9 @@
 
 width      a memory's partial sums have the output's width where each is written there once, else the accumulator's;
            in the outermost memory the last write of each word is finished, the others are partial sums
-rounding   a fetch from (W, I), or a drain into (O), a memory moves at least its `access_bits`
+rounding   a memory moves in accesses of `access_bits`. Tiles lie in it in the order in which they are fetched, so
+           that one fetch goes on in the access in which the last one ended; but a fetch from it, or a drain into it,
+           that moves anything takes at least one. Sums come back in accesses as full as those that wrote them
 energy     sum of read bits * pJ + written bits * pJ, plus multiplies * pJ
 latency    heads + max(cycles, per port (bits - head - tail) / bandwidth) + tails
            head / tail of a port: its largest single fetch / drain, in bits / bandwidth, before / after all work
@@ -90,7 +92,7 @@ def _traffic(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> t
         rounding = max(0, least - done * out - under_way * psum)
         writes[t.parent, "outputs"] += done * out + (0 if under_way else rounding)
         writes[t.parent, "partial_sums"] += under_way * psum + (rounding if under_way else 0)
-        reads[t.parent, "partial_sums"] += t.parent_reads * psum
+        reads[t.parent, "partial_sums"] += max(t.parent_reads * psum, -(-least * t.parent_reads // t.parent_writes))
         writes[t.child, "partial_sums"] += t.child_writes * psum
         drained = finished.get(t.child, False)
         reads[t.child, "outputs" if drained else "partial_sums"] += t.child_reads * (out if drained else psum)

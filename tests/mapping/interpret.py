@@ -31,7 +31,9 @@ def multiplies(problem: LayerProblem, box: Box):
 
 
 class Run:
-    """One execution; `count[operand, parent, child, what]`, `peak[operand, level]`, `steps`, `macs`."""
+    """One execution; `count[operand, parent, child, what]`, `peak[operand, level]`, `steps`, `macs`; `refills[parent,
+    child]`: fetches that bring any partial sum back.
+    """
 
     def __init__(self, nest: Nest):
         self.nest, self.problem, self.wiring = nest, nest.problem, nest.wiring
@@ -40,7 +42,7 @@ class Run:
         outputs = {o: None for _, _, o in multiplies(self.problem, self.box) if o is not None}
         whole = {"W": self.weights, "I": self.inputs, "O": outputs}
         self.store = {(o, self.wiring.path(o)[0], ()): whole[o] for o in "WIO"}
-        self.count, self.peak, self.refetched = Counter(), Counter(), Counter()
+        self.count, self.peak, self.refetched, self.refills = Counter(), Counter(), Counter(), Counter()
         self.steps = self.macs = 0
         self.tiles: dict = {}
         self.statements: dict[int, list] = {}
@@ -134,7 +136,7 @@ class Run:
         for operand, parent, child in self.statements.get(index, ()):
             keep = self.nest.slides(operand, parent, child) and not first
             for owner, children in self.wanted(operand, index, boxes, parent, child).items():
-                self.count[operand, parent, child, "fetches"] += 1
+                self.count[operand, parent, child, "fetches"] += any(children.values())
                 self.fetch(operand, parent, child, owner, children, keep)
             self.moved("fetch", operand, parent, child)
 
@@ -163,6 +165,7 @@ class Run:
                     held[word] = None
             self.store[operand, child, copy] = held
             self.peak[operand, child] = max(self.peak[operand, child], len(held))
+        self.refills[parent, child] += len(taken) > 0
         for word in taken:
             source[word] = None
 

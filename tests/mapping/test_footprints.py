@@ -11,7 +11,7 @@ from accelsim.mapping.footprints import Footprints, footprints
 def by_sets(nest, operand, child, axis, fetch, above):
     """Every turn's tiles as sets, one copy after the other."""
     space, size = nest.problem.space(axis), nest.problem.size
-    union = total = largest_fetch = largest_tile = 0
+    union = total = largest_fetch = largest_tile = fetches = 0
     whole = {(): ((0, size[axis[0]]), (0, size[axis[1]]))}
     for _, boxes in _box_turns(_loops(nest, axis, child), whole, axis, fetch, 0):
         parents = {}
@@ -24,7 +24,8 @@ def by_sets(nest, operand, child, axis, fetch, above):
             total, largest_tile = total + len(tile), max(largest_tile, len(tile))
         together = sum(len(words) for words in parents.values())
         union, largest_fetch = union + together, max(largest_fetch, together)
-    return Footprints(union, total, largest_fetch, largest_tile)
+        fetches += sum(len(words) > 0 for words in parents.values())
+    return Footprints(union, total, largest_fetch, largest_tile, fetches)
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))

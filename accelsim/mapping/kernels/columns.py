@@ -156,31 +156,25 @@ def _space_columns(
     values = np.ones((len(a_chains) * len(b_chains), len(columns)))
     seen, stamp, last = np.zeros(words.max() + 1, np.int64), 0, (-1, -1, False)
     a_of, b_of = np.zeros(len(a_chains), np.int64), np.zeros(len(b_chains), np.int64)
-    found, alone = np.empty((3, 1, 1), np.int64), np.ones((1, 1), np.int64)
+    found, alone = np.empty((4, 1, 1), np.int64), np.ones((1, 1), np.int64)
     for c in by_tiles(columns, fan):
         kind, operand, child, at = columns[c, KIND], columns[c, OPERAND], columns[c, CHILD], columns[c, J] + 1
         by_a, by_b, outer = moved[operand, 0] != 0, moved[operand, 1] != 0, columns[c, PARENT] <= fan
-        if kind in (CYCLES, FETCHES):
-            end = a_lock.shape[1] - 1
-            a_at = end if kind == CYCLES else child if by_a else at
-            b_at = end if kind == CYCLES else child if by_b else at
-            lock = kind == CYCLES or outer
-            none_a, none_b = np.zeros_like(a_of), np.zeros_like(b_of)
-            fill_runs(
-                values, c, a_lock if lock else a_busy, b_lock if lock else b_busy, a_at, b_at, alone, none_a, none_b
-            )
+        if kind == CYCLES:
+            end, none_a, none_b = a_lock.shape[1] - 1, np.zeros_like(a_of), np.zeros_like(b_of)
+            fill_runs(values, c, a_lock, b_lock, end, end, alone, none_a, none_b)
             continue
         every_copy = kind in (V, TILE) or not outer
         if last != (operand, child, every_copy):
             last = (operand, child, every_copy)
             a_cuts, a_of, a_lanes = cuts_of(positions, a_chains, child, lanes[0], fan, by_a)
             b_cuts, b_of, b_lanes = cuts_of(taps, b_chains, child, lanes[1], fan, by_b)
-            found = np.empty((3, len(a_cuts), len(b_cuts)), np.int64)
+            found = np.empty((4, len(a_cuts), len(b_cuts)), np.int64)
             for i in range(len(a_cuts)):
                 for j in range(len(b_cuts)):
                     a, b = (a_cuts[i, 0], a_cuts[i, 1], a_lanes), (b_cuts[j, 0], b_cuts[j, 1], b_lanes)
-                    total, turn, copy, stamp = under_cuts(words[operand], seen, stamp, a, b, every_copy)
-                    found[0, i, j], found[1, i, j], found[2, i, j] = total, turn, copy
+                    total, turn, copy, touching, stamp = under_cuts(words[operand], seen, stamp, a, b, every_copy)
+                    found[0, i, j], found[1, i, j], found[2, i, j], found[3, i, j] = total, turn, copy, touching
         lock = child <= fan if kind == V else outer
         fill_runs(
             values,
@@ -189,7 +183,7 @@ def _space_columns(
             b_lock if lock else b_busy,
             -1 if by_a or kind == TILE else at,
             -1 if by_b or kind == TILE else at,
-            found[1 if kind == FIRST else 2 if kind == TILE else 0],
+            found[1 if kind == FIRST else 2 if kind == TILE else 3 if kind == FETCHES else 0],
             a_of,
             b_of,
         )

@@ -5,6 +5,7 @@ A row is the product of a and b, float64 [columns], made where it is read; `runn
 is not decided, for a bound.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -81,12 +82,23 @@ def fits(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, room: Flo
 
 @inlined
 def rounded(bits: float, a: Floats, b: Floats, rules: Rules, i: int, at: int) -> float:
-    """Every fetch or drain moves at least the access width of the parent."""
+    """Every fetch or drain that moves anything moves at least the access width of the parent."""
     fetches = rules.boundaries[i, FETCHES]
     if fetches < 0:
         return bits
     least: float = a[fetches + at] * b[fetches + at] * rules.memories[rules.boundaries[i, PARENT], ACCESS_BITS]
     return max(bits, least)
+
+
+@inlined
+def read_back(fills: float, distinct: float, a: Floats, b: Floats, rules: Rules, i: int, at: int) -> float:
+    """Bits of the sums that come back, in accesses as full as those that wrote them."""
+    bits: float = fills * rules.layer[SUM_BITS]
+    fetches = rules.boundaries[i, FETCHES]
+    if fetches < 0:
+        return bits
+    least = a[fetches + at] * b[fetches + at] * rules.memories[rules.boundaries[i, PARENT], ACCESS_BITS]
+    return max(bits, float(math.ceil(least * fills / distinct)))
 
 
 @inlined
@@ -134,6 +146,8 @@ def add_sums(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow:
             written = distinct * drained
             # drained + fills, which cancels to what does not fall with more copies
             flow[0, parent] += outputs * out if once else (distinct + fills_above) * psum
+        if fills > 0 and not bound:
+            flow[0, parent] += read_back(fills, distinct, a, b, rules, i, at) - fills * psum
         flow[1, parent] += rounded(written, a, b, rules, i, at)
         if child < levels:
             flow[1, child] += fills * psum

@@ -60,12 +60,14 @@ def grouped(turns: Ints, copies: Ints) -> tuple[Ints, Ints]:
 
 
 @part
-def distinct(words: Ints, a: Ints, a_numbers: Ints, b: Ints, b_numbers: Ints, which: int) -> tuple[int, int, int]:
-    """(words of all turns and copies, of the largest turn, of the largest turn of one copy)."""
+def distinct(words: Ints, a: Ints, a_numbers: Ints, b: Ints, b_numbers: Ints, which: int) -> tuple[int, int, int, int]:
+    """(words of all turns and copies, of the largest turn, of the largest turn of one copy, turns of copies that touch
+    any).
+    """
     a_order, a_starts = grouped(a_numbers[TURN], a_numbers[which])
     b_order, b_starts = grouped(b_numbers[TURN], b_numbers[which])
     in_turn = np.zeros((a_numbers[TURN].max() + 1, b_numbers[TURN].max() + 1), np.int64)
-    seen, stamp, total, largest = np.zeros(words.max() + 2, np.int64), 0, 0, 0
+    seen, stamp, total, largest, touching = np.zeros(words.max() + 2, np.int64), 0, 0, 0, 0
     for i in range(len(a_starts) - 1):
         for j in range(len(b_starts) - 1):
             stamp += 1
@@ -79,20 +81,21 @@ def distinct(words: Ints, a: Ints, a_numbers: Ints, b: Ints, b_numbers: Ints, wh
                         count += 1
             total += count
             largest = max(largest, count)
+            touching += count > 0
             in_turn[a_numbers[TURN, a_order[a_starts[i]]], b_numbers[TURN, b_order[b_starts[j]]]] += count
-    return total, in_turn.max(), largest
+    return total, in_turn.max(), largest, touching
 
 
-def _under_loops(words: Ints, a_loops: Ints, b_loops: Ints, fetch: int, above: int) -> tuple[int, int, int, int]:
-    """(union, total, largest fetch, largest tile) under loops over positions and taps; see `footprints.py`."""
+def _under_loops(words: Ints, a_loops: Ints, b_loops: Ints, fetch: int, above: int) -> tuple[int, int, int, int, int]:
+    """(union, total, largest fetch, largest tile, fetches) under loops over positions and taps; see `footprints.py`."""
     positions, taps = words.shape
     a, a_numbers = named(positions, a_loops, fetch, above)
     b, b_numbers = named(taps, b_loops, fetch, above)
-    total, largest_fetch, largest_tile = distinct(words, a, a_numbers, b, b_numbers, COPY)
+    total, largest_fetch, largest_tile, fetches = distinct(words, a, a_numbers, b, b_numbers, COPY)
     union = total
     if a_numbers[COPY].max() > 0 or b_numbers[COPY].max() > 0:
-        union, largest_fetch, _ = distinct(words, a, a_numbers, b, b_numbers, PARENT)
-    return union, total, largest_fetch, largest_tile
+        union, largest_fetch, _, fetches = distinct(words, a, a_numbers, b, b_numbers, PARENT)
+    return union, total, largest_fetch, largest_tile, fetches
 
 
 under_loops = compiled(_under_loops)
@@ -110,15 +113,16 @@ def chunk_of(size: int, lane: int, tile: int, lanes: int, turn: int, copy: int) 
 @part
 def under_cuts(
     words: Ints, seen: Ints, stamp: int, a: tuple[int, int, int], b: tuple[int, int, int], every_copy: bool
-) -> tuple[int, int, int, int]:
-    """(words of all turns, of the largest turn, of one copy in it, last stamp used); a, b: (lane, tile, lanes).
+) -> tuple[int, int, int, int, int]:
+    """(words of all turns, of the largest turn, of one copy in it, turns that touch any, last stamp used); a, b: (lane,
+    tile, lanes).
 
-    Without `every_copy`, copies of a turn share what they have alike.
+    Without `every_copy`, copies of a turn share what they have alike; with it, each has turns of its own.
     """
     positions, taps = words.shape
     a_turns = -(-positions // (a[0] * a[2])) * -(-a[0] // a[1])
     b_turns = -(-taps // (b[0] * b[2])) * -(-b[0] // b[1])
-    total, largest_turn, largest_copy = 0, 0, 0
+    total, largest_turn, largest_copy, touching = 0, 0, 0, 0
     for turn in range(a_turns * b_turns):
         in_turn = 0
         stamp += 1
@@ -136,6 +140,8 @@ def under_cuts(
                         count += 1
             in_turn += count
             largest_copy = max(largest_copy, count)
+            touching += every_copy and count > 0
         total += in_turn
         largest_turn = max(largest_turn, in_turn)
-    return total, largest_turn, largest_copy if every_copy else largest_turn, stamp
+        touching += not every_copy and in_turn > 0
+    return total, largest_turn, largest_copy if every_copy else largest_turn, touching, stamp
