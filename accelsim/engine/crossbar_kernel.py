@@ -16,7 +16,7 @@ from accelsim.engine.crossbar_cells import FRACTION, NOISE, RowGroup, random_for
 from accelsim.engine.crossbar_inputs import Driven, driven
 from accelsim.engine.crossbar_matrices import padded, placed, vectors
 from accelsim.engine.crossbar_programming import Programmed, programmed
-from accelsim.engine.integer_dispatch import sloped
+from accelsim.engine.integer_dispatch import Finisher, Operand, sloped
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -30,9 +30,9 @@ from accelsim.engine.linear_kernel import (
 from accelsim.formats.accumulator import held
 from accelsim.formats.lookup import Lookup
 from accelsim.formats.quantize import along
-from accelsim.ir.constants import Slopes
+from accelsim.ir.constants import Constants, Slopes
 from accelsim.ir.crossbar_target import CrossbarTarget
-from accelsim.ir.ops import Linear
+from accelsim.ir.ops import Linear, Product
 from accelsim.ir.program import Encoding, LinearLayer
 from accelsim.ir.shapes import result_shape
 
@@ -126,6 +126,10 @@ class CrossbarKernel:
     def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
         """See `LinearKernel`."""
         return self.exact.looked_up(codes, table, dtype)
+
+    def product(self, op: Product, constants: Constants, finisher: Finisher, first: Operand, second: Operand) -> Array:
+        """See `LinearKernel`."""
+        return self.exact.product(op, constants, finisher, first, second)
 
     def _is_exact(self, op: Linear, source: Encoding, layer: LinearLayer, crossbar: CrossbarTarget) -> bool:
         if self.always or not crossbar.is_exact:

@@ -10,7 +10,7 @@ from accelsim.errors import AccelsimError
 from accelsim.ir.constants import Constants, Slopes
 from accelsim.ir.epilogue import WIDEST_TABLE, functions_of
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Clamp, Linear, ReLU
+from accelsim.ir.ops import Clamp, Linear, Product, ReLU
 from accelsim.ir.program import Encoding, LinearLayer, Program
 
 
@@ -31,7 +31,10 @@ def run_integer_node(
     if isinstance(node.op, get_args(Linear)):
         return _of_layer(program, node, reads[0], kernel, overflows, constants, finisher)
     zero_points = (affine_of(program.encodings[name])[1].zero_point for name in node.inputs)
-    return run_integer_op(node.op, constants, finisher, *map(Operand, reads, zero_points))
+    operands = list(map(Operand, reads, zero_points))
+    if isinstance(node.op, get_args(Product)):
+        return kernel.product(node.op, constants, finisher, *operands)
+    return run_integer_op(node.op, constants, finisher, *operands)
 
 
 def _of_layer(

@@ -1,4 +1,4 @@
-"""What every kernel of a multiplying layer provides, plain or fast."""
+"""What multiplies layers and activations, and reads tables: plain or fast."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.integer_dispatch import Finisher, Operand
 from accelsim.errors import AccelsimError
 from accelsim.formats.affine import Scaling
 from accelsim.formats.binary import Binary, signs
@@ -13,9 +14,9 @@ from accelsim.formats.fixed import FixedPoint
 from accelsim.formats.lookup import Lookup
 from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import requantize, requantize_fixed
-from accelsim.ir.constants import Slopes
+from accelsim.ir.constants import Constants, Slopes
 from accelsim.ir.crossbar_target import CellActivity
-from accelsim.ir.ops import Dense, Linear
+from accelsim.ir.ops import Dense, Linear, Product
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 
 Array = NDArray[Any]
@@ -37,7 +38,7 @@ class Overflows:
 
 
 class LinearKernel(Protocol):
-    """Sums of a multiplying layer, or its output codes; what `reference` and the fast kernels both provide.
+    """Sums of a multiplying layer, or its output codes, and what else `reference` and the fast kernels both provide.
 
     `source` says how x is stored. `overflows`, where given, is raised by the outputs that overflowed.
     """
@@ -73,6 +74,9 @@ class LinearKernel(Protocol):
 
     def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
         """`lookup.looked_up` of codes `[...]`, in the type `dtype`."""
+
+    def product(self, op: Product, constants: Constants, finisher: Finisher, first: Operand, second: Operand) -> Array:
+        """Stored codes of a product of two activations: `run_integer_op` of it."""
 
 
 def channel_axis(op: Linear, sums: Array) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.engine.float_ops import scatter_and_crop
-from accelsim.engine.integer_dispatch import plainly_looked_up, sloped
+from accelsim.engine.integer_dispatch import Finisher, Operand, plainly_looked_up, run_integer_op, sloped
 from accelsim.engine.linear_kernel import (
     Array,
     Integers,
@@ -20,8 +20,8 @@ from accelsim.engine.tap_order import register_sums
 from accelsim.formats.accumulator import wrap
 from accelsim.formats.lookup import Lookup
 from accelsim.formats.quantize import along
-from accelsim.ir.constants import Slopes
-from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear
+from accelsim.ir.constants import Constants, Slopes
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, Product
 from accelsim.ir.program import Encoding, LinearLayer
 
 
@@ -122,3 +122,7 @@ class ReferenceKernel:
     def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
         """See `LinearKernel`."""
         return plainly_looked_up(codes, table, dtype)
+
+    def product(self, op: Product, constants: Constants, finisher: Finisher, first: Operand, second: Operand) -> Array:
+        """See `LinearKernel`."""
+        return run_integer_op(op, constants, finisher, first, second)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from accelsim.engine import program_chain, run
-from accelsim.engine.integer_dispatch import sloped
+from accelsim.engine.integer_dispatch import Finisher, Operand, sloped
 from accelsim.engine.kernels.fast import FastKernel
 from accelsim.engine.linear_kernel import LinearKernel
 from accelsim.engine.run import run_program
 from accelsim.formats.quantize import quantize
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import load_workload
-from accelsim.ir.constants import Slopes
+from accelsim.ir.constants import Constants, Slopes
 from accelsim.ir.graph import Graph
-from accelsim.ir.ops import Linear
+from accelsim.ir.ops import Linear, Product
 from accelsim.ir.program import Encoding, LinearLayer, arithmetic
 from accelsim.passes.calibrate import calibrate
 from accelsim.passes.formats import assign_formats
@@ -85,6 +85,11 @@ class PlainKernel:
         """See `LinearKernel`; the slopes are watched, sums being made as ever."""
         dtype, *overflows = others
         return sloped(self.sums(op, x, source, layer, *overflows), slopes).astype(dtype)
+
+    def product(self, op: Product, constants: Constants, finisher: Finisher, first: Operand, second: Operand) -> Array:
+        """See `LinearKernel`."""
+        plain = (replace(one, codes=np.asarray(one.codes)) for one in (first, second))
+        return _whole("a product", self.kernel.product(op, constants, finisher, *plain)).view(Watched)
 
     def looked_up(self, codes: Array, *others: Any) -> Array:
         """See `LinearKernel`."""

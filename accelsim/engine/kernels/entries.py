@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.engine.kernels.places import by_place
 from accelsim.formats.affine import Scaling
 from accelsim.formats.lookup import Lookup, looked_up
 from accelsim.formats.number_format import IntegerFormat
@@ -30,12 +31,9 @@ def entries_of(codes: Array, entries: Array, origin: int) -> Array:
 
     Codes beyond the table are not caught.
     """
-    order = np.argsort([-abs(stride) for stride in codes.strides], kind="stable")
-    by_place = np.ascontiguousarray(codes.transpose(order))
-    if not by_place.flags.writeable:  # another type to the compiler
-        by_place = by_place.copy()
-    out = np.empty(by_place.shape, entries.dtype)
-    read(by_place.reshape(-1), entries, origin, out.reshape(-1))
+    ordered, order = by_place(codes)
+    out = np.empty(ordered.shape, entries.dtype)
+    read(ordered.reshape(-1), entries, origin, out.reshape(-1))
     return out.transpose(np.argsort(order))
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.engine.integer_ops import sloped
+from accelsim.engine.integer_ops import Finisher, Operand, sloped
 from accelsim.engine.kernels import native
 from accelsim.engine.kernels.entries import fast_looked_up
+from accelsim.engine.kernels.fast_products import fast_product
 from accelsim.engine.kernels.inputs import stored
 from accelsim.engine.kernels.jobs import Job, Ready, Rescaling, make_ready, scale_of
 from accelsim.engine.kernels.skeleton import Finish, Scale, make_driver
@@ -23,8 +24,8 @@ from accelsim.formats.number_format import IntegerFormat
 from accelsim.formats.requantize import MAX_SHIFT, Requantization
 from accelsim.formats.rescale import Rescale
 from accelsim.formats.ternary import Ternary
-from accelsim.ir.constants import Slopes
-from accelsim.ir.ops import Dense, Linear
+from accelsim.ir.constants import Constants, Slopes
+from accelsim.ir.ops import Dense, Linear, Product
 from accelsim.ir.program import Encoding, LinearLayer
 
 _driver = cache(make_driver)
@@ -115,6 +116,10 @@ class FastKernel:
     def looked_up(self, codes: Array, table: Lookup, dtype: type[np.signedinteger[Any]]) -> Array:
         """See `LinearKernel`."""
         return fast_looked_up(codes, table, dtype)
+
+    def product(self, op: Product, constants: Constants, finisher: Finisher, first: Operand, second: Operand) -> Array:
+        """See `LinearKernel`."""
+        return fast_product(op, constants, finisher, (first, second), self._workers, self._is_native)
 
     def _is_counted_apart(
         self, op: Linear, x: Array, source: Encoding, layer: LinearLayer, overflows: Overflows | None
