@@ -1,6 +1,5 @@
 """The command line. Everything heavy is imported inside the commands, so that `--help` answers at once."""
 
-import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -397,5 +396,4 @@ def train(
 
 def main() -> None:
     """Entry point."""
-    gc.set_threshold(200_000)  # most of what a command makes lives to its end: a short one need not look for garbage
     run_commands(app, "accelsim")

@@ -1,5 +1,6 @@
 """What every command prints alike: progress, a report, one JSON document, a failure; how it ends."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -58,6 +59,7 @@ def fail(message: str, code: int) -> NoReturn:
 
 def run_commands(app: typer.Typer, name: str) -> None:
     """Run what the command line says: exit 0, 2 on bad input with one clear message, 1 on a failed run."""
+    gc.set_threshold(200_000)  # most of what a command makes lives to its end: a short one need not look for garbage
     try:
         status = app(prog_name=name, standalone_mode=False)
     except AccelsimError as error:
