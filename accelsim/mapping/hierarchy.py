@@ -28,6 +28,9 @@ class Memory:
     """Reads and writes share `read_bandwidth`; `write_bandwidth` is not used."""
     buffers: int = 1
     """2: double buffered, every tile takes its size twice."""
+    waits: bool = False
+    """A tile comes in, or sums go out, only while the tile that was there is not in use; else word by word beside it.
+    Not below the fan-out."""
     access_bits: int = 0
     """Each fetch from here, and each drain into it, moves at least this many bits."""
     reserved_bits: int = 0
@@ -37,6 +40,12 @@ class Memory:
     not named does not run."""
     dataflow: Dataflow = FREE
     """What the mapper's loops inside this memory, and its tiles, must keep to."""
+
+    def port_cycles(self, read_bits: int, written_bits: int) -> float:
+        """Cycles of its ports for these bits, one after the other."""
+        write_bandwidth = self.read_bandwidth if self.shared_port else self.write_bandwidth
+        pairs = ((read_bits, self.read_bandwidth), (written_bits, write_bandwidth))
+        return sum(bits / bandwidth for bits, bandwidth in pairs if bandwidth)
 
     def turns(self, dim: str) -> int | None:
         """How often a dim must run inside this memory; None: the mapper chooses."""
@@ -74,6 +83,9 @@ class Hierarchy:
                     f"hierarchy: memory {self.memories[first].name!r} below the fan-out is the outermost of operand "
                     f"{operand}, expected one above it"
                 )
+        for memory in self.memories[self.fan_level + 1 :]:
+            if memory.waits:
+                raise AccelsimError(f"hierarchy: memory {memory.name!r} below the fan-out waits, expected none there")
         if not 0 <= self.fan_level < self.levels:
             raise AccelsimError(f"hierarchy: fan-out level is {self.fan_level}, expected 0 to {self.levels - 1}")
         for dim, copies in self.lanes:

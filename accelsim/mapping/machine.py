@@ -25,6 +25,7 @@ DIMS: dict[Dimension, str] = {
     "kernel_width": "S",
 }
 OPERANDS = {"weights": "W", "inputs": "I", "outputs": "O"}
+REGISTERS = ("flip_flop", "register_file")
 HELD = {"weights": "W", "activations": "IO", "inputs": "I", "partial_sums": "O"}
 
 
@@ -101,10 +102,21 @@ def _memory(machine: Architecture, level: int, scale: float, inside: tuple[tuple
         write_bandwidth=bandwidth,
         shared_port=memory.off_chip,
         buffers=2 if memory.double_buffered else 1,
+        waits=_waits(machine, level),
         access_bits=max(memory.transfer_bits, _line_bits(machine, level)),
         inside=inside,
         dataflow=_dataflow(machine, memory),
     )
+
+
+def _waits(machine: Architecture, level: int) -> bool:
+    """Whether tiles of a memory come and go as a whole: those of a shared buffer on the chip that holds one at a time.
+
+    Registers are filled and emptied word by word while their neighbours are in use; so are the lines of caches.
+    """
+    memory = machine.memories[level]
+    by_word = memory.per_pe or memory.kind in REGISTERS or isinstance(machine, CpuArchitecture)
+    return not (memory.off_chip or memory.double_buffered or by_word)
 
 
 def _at_pe(machine: Architecture) -> Dataflow:

@@ -64,7 +64,7 @@ def boundary_rules(hierarchy: Hierarchy) -> Ints:
 
 
 def memory_rules(hierarchy: Hierarchy) -> Floats:
-    """float64 [levels, 9]: prices, ports and room of each memory; see `kernels/rules.py`."""
+    """float64 [levels, 10]: prices, ports and room of each memory; see `kernels/rules.py`."""
     rows = [
         (
             memory.read_pj_per_bit,
@@ -76,6 +76,7 @@ def memory_rules(hierarchy: Hierarchy) -> Floats:
             memory.buffers,
             memory.size_bits,
             memory.reserved_bits,
+            memory.waits,
         )
         for memory in hierarchy.memories
     ]

@@ -6,7 +6,7 @@ made of *columns*, each a product over axes of one number a chain:
 
     U, V      words over a boundary (operand, parent, child): distinct per parent, and in all copies of the child.
               One column for each j = -1 .. child-1: loops that do not move the operand count through level j only
-    fetches   runs of the fetch statement, for parents whose accesses are rounded up
+    fetches   runs of the fetch statement, for parents whose accesses are rounded up, and around memories that wait
     first     words of the largest single fetch, for ports with a bandwidth
     tile      words of the largest tile in one memory
     cycles
@@ -61,7 +61,7 @@ def columns_of(hierarchy: Hierarchy) -> tuple[Column, ...]:
         kinds = ["U"]
         if parent <= hierarchy.fan_level < child and hierarchy.lanes and (inner or operand == "O"):
             kinds.append("V")
-        if memory.access_bits > 0:
+        if memory.access_bits > 0 or memory.waits or (inner and hierarchy.memories[child].waits):
             kinds.append("fetches")
         every_step = not inner and operand not in hierarchy.latch
         levels = [child - 1] if every_step else range(-1, child)
@@ -94,6 +94,7 @@ def skeleton(hierarchy: Hierarchy) -> Hierarchy:
             write_pj_per_bit=0.0,
             read_bandwidth=float(memory.read_bandwidth > 0 or memory.write_bandwidth > 0),
             access_bits=int(memory.access_bits > 0),
+            waits=memory.waits,
             inside=memory.inside,
             dataflow=Dataflow(loops=memory.dataflow.loops, tile=memory.dataflow.tile),
         )

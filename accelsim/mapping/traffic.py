@@ -6,8 +6,9 @@ rounding   a memory moves in accesses of `access_bits`. Tiles lie in it in the o
            that one fetch goes on in the access in which the last one ended; but a fetch from it, or a drain into it,
            that moves anything takes at least one. Sums come back in accesses as full as those that wrote them
 energy     sum of read bits * pJ + written bits * pJ, plus multiplies * pJ
-latency    heads + max(cycles, per port (bits - head - tail) / bandwidth) + tails
+latency    heads + max(cycles + waiting, per port (bits - head - tail) / bandwidth) + tails
            head / tail of a port: its largest single fetch / drain, in bits / bandwidth, before / after all work
+           waiting: see `waiting_cycles`
 room       sum over the operands held of largest tile * width * buffers, plus what is reserved. A tensor that
            starts or ends in a memory is among the reserved; should its sums go there unfinished, their extra
            width is added
@@ -80,9 +81,8 @@ def _traffic(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> t
     for t in moved:
         if t.operand != "O":
             kind = "weights" if t.operand == "W" else "inputs"
-            bits = hierarchy.word_bits(t.operand)
-            reads[t.parent, kind] += max(t.parent_reads * bits, t.fetches * hierarchy.memories[t.parent].access_bits)
-            writes[t.child, kind] += t.child_writes * bits
+            reads[t.parent, kind] += _fetched_bits(t, hierarchy)
+            writes[t.child, kind] += t.child_writes * hierarchy.word_bits(t.operand)
     finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
     out, psum = hierarchy.output_bits, hierarchy.partial_sum_bits
     for t in [t for t in moved if t.operand == "O"]:
@@ -92,7 +92,7 @@ def _traffic(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> t
         rounding = max(0, least - done * out - under_way * psum)
         writes[t.parent, "outputs"] += done * out + (0 if under_way else rounding)
         writes[t.parent, "partial_sums"] += under_way * psum + (rounding if under_way else 0)
-        reads[t.parent, "partial_sums"] += max(t.parent_reads * psum, -(-least * t.parent_reads // t.parent_writes))
+        reads[t.parent, "partial_sums"] += _returned_bits(t, hierarchy)
         writes[t.child, "partial_sums"] += t.child_writes * psum
         drained = finished.get(t.child, False)
         reads[t.child, "outputs" if drained else "partial_sums"] += t.child_reads * (out if drained else psum)
@@ -106,12 +106,24 @@ def _traffic(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> t
     )
 
 
+def _fetched_bits(t: Transfer, hierarchy: Hierarchy) -> int:
+    """Of weights or inputs, from the parent."""
+    bits = t.parent_reads * hierarchy.word_bits(t.operand)
+    return max(bits, t.fetches * hierarchy.memories[t.parent].access_bits)
+
+
+def _returned_bits(t: Transfer, hierarchy: Hierarchy) -> int:
+    """Of partial sums that the parent gives back."""
+    least = t.fetches * hierarchy.memories[t.parent].access_bits
+    return max(t.parent_reads * hierarchy.partial_sum_bits, -(-least * t.parent_reads // t.parent_writes))
+
+
 def _latency(
     nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], traffic: tuple[Traffic, ...], steps: int
 ) -> float:
     """Cycles of the layer, see the module."""
     finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
-    busiest, ends = float(steps), 0.0
+    busiest, ends = steps + waiting_cycles(nest, hierarchy, moved, steps), 0.0
     for level, memory in enumerate(hierarchy.memories):
         head = tail = 0
         for t in moved:
@@ -133,6 +145,34 @@ def _latency(
                 busiest = max(busiest, (bits - end) / bandwidth)
                 ends += end / bandwidth
     return busiest + ends
+
+
+def waiting_cycles(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], steps: int) -> float:
+    """Cycles in which nothing is multiplied because tiles of a memory that waits come or go, first and last ones aside.
+
+    A tile of weights or inputs comes in while the memory behind works on the last tile that it took from the one
+    before: fetches - 1 times steps / fetches of that memory. Sums leave when all of them are there, and the next ones
+    start when they have left.
+    """
+    finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
+    behind = {(t.operand, t.parent): t for t in moved}
+    waiting = 0.0
+    for t in moved:
+        if t.child == hierarchy.levels or not hierarchy.memories[t.child].waits:
+            continue
+        parent = hierarchy.memories[t.parent]
+        edge = fetch_words(nest, t.operand, t.parent, t.child)
+        if t.operand != "O":
+            bits = _fetched_bits(t, hierarchy) - edge * hierarchy.word_bits(t.operand)
+            hidden = max(0, t.fetches - 1) * steps / max(1, behind[t.operand, t.child].fetches)
+            waiting += max(0.0, parent.port_cycles(bits, 0) - hidden)
+            continue
+        done = t.final_writes if t.parent == outermost else t.parent_writes if finished[t.parent] else 0
+        width = hierarchy.output_bits if finished[t.parent] or t.parent == outermost else hierarchy.partial_sum_bits
+        bits = done * hierarchy.output_bits + (t.parent_writes - done) * hierarchy.partial_sum_bits
+        bits = max(bits, t.fetches * parent.access_bits) - edge * width
+        waiting += parent.port_cycles(_returned_bits(t, hierarchy), max(0, bits))
+    return waiting
 
 
 def _tile_bits(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]) -> tuple[tuple[int, str, int], ...]:

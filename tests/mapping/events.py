@@ -4,8 +4,8 @@ Every statement of the loop nest is a task. It occupies a port of the memory tha
 writes for bits / bandwidth, and lasts as long as the longer; a step occupies the array for a cycle. A task starts when
 all that it needs is there and its ports are free; of those that could, the first of the program starts.
 
-    fetch   needs the tile in the parent, and room in the child: the use of the tile before last (double buffered) or of
-            the last one must be over; sums that come back must have been drained
+    fetch   needs the tile in the parent, and room in the child: the use of the tile before last, or in a memory that
+            waits of the last one, must be over; sums that come back must have been drained
     step    needs its operands; the arithmetic has two registers for each, so it reads ahead, and forwards its sums
     drain   needs all that was added to the tile
 """
@@ -96,7 +96,7 @@ class Program(Run):
 
     def fetched(self, operand: str, child: int, bits, source: Slot, target: Slot, reads: bool) -> None:
         levels = self.hierarchy.levels
-        buffers = ARITHMETIC_BUFFERS if child == levels else self.hierarchy.memories[child].buffers
+        buffers = ARITHMETIC_BUFFERS if child == levels else 1 if self.hierarchy.memories[child].waits else 2
         target.before.append(target.users)
         needs = set(target.before[-buffers]) if len(target.before) >= buffers else set()
         if child == levels and operand == "O":

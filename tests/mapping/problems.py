@@ -140,6 +140,7 @@ def hierarchies(draw):
             shared_port=draw(st.booleans()),
             buffers=draw(st.sampled_from([1, 2])),
             access_bits=draw(st.sampled_from([0, 0, 24])),
+            waits=0 < level <= fan_level and draw(st.booleans()),
         )
 
     dims = draw(st.lists(st.sampled_from("KCKCGNPRQS"), max_size=2, unique=True))

@@ -26,6 +26,18 @@ def test_zcu104_by_hand():
     assert made.latch == "W" and made.fan_level == 2 and made.mac_pj == pytest.approx(1.125)
 
 
+@pytest.mark.parametrize(
+    ("name", "waiting"),
+    [("zcu104", []), ("eyeriss", ["glb"]), ("edge_tpu_like", ["sram"]), ("ganax_like", ["glb"]), ("rpi4", [])],
+)
+def test_tiles_of_a_shared_buffer_that_holds_one_wait(name, waiting):
+    """Not those of a double buffer, of registers or of caches."""
+    machine = load_architecture(name)
+    match = machine.format_for(integer(8), integer(8))
+    made = machine_hierarchy(machine, match, 8, 8, 32, 8)
+    assert [memory.name for memory in made.memories if memory.waits] == waiting
+
+
 @pytest.mark.parametrize(("bits", "lanes"), [(16, 1024), (8, 2048), (4, 4096), (5, 2048), (3, 4096)])
 def test_lanes_follow_the_listed_format_that_stands_in(bits, lanes):
     made = hierarchy(load_architecture("zcu104"), bits, bits)

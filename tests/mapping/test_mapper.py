@@ -287,5 +287,7 @@ def test_impossible_hierarchies_say_why():
         Hierarchy((ddr,), 0, ())
     with pytest.raises(AccelsimError, match="below the fan-out"):
         Hierarchy((ddr, regs), 0, (("K", 2),))
+    with pytest.raises(AccelsimError, match="memory 'pe' below the fan-out waits"):
+        Hierarchy((Memory("m", "WIO", 8, 1, 1), Memory("pe", "WIO", 8, 1, 1, waits=True)), 0, (("K", 2),))
     with pytest.raises(AccelsimError, match="no memory 'sram', expected one of ddr, bram, regs"):
         zcu_like().reserve("sram", 1)

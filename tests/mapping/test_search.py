@@ -51,7 +51,7 @@ def scored(values, moves, kept, rules, bound):
     """Per row whether it fits, and its (goal, energy, latency)."""
     levels = len(rules.memories)
     fitting, keys = np.zeros(len(values), np.bool_), np.empty((len(values), 3))
-    room, flow, ones = np.empty((2, levels)), np.empty((4, levels)), np.ones(values.shape[1])
+    room, flow, ones = np.empty((2, levels)), np.empty((5, levels)), np.ones(values.shape[1])
     for i in range(len(values)):
         fitting[i] = fits(values[i], ones, moves[i], kept, rules, room)
         costs(values[i], ones, moves[i], kept, rules, flow, bound, keys[i])

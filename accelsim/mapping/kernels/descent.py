@@ -50,7 +50,7 @@ class Best(NamedTuple):
 
 
 class Judge(NamedTuple):
-    """Scratch of the rules: room float64 [2, levels], flow float64 [4, levels], key float64 [3]."""
+    """Scratch of the rules: room float64 [2, levels], flow float64 [5, levels], key float64 [3]."""
 
     room: Floats
     flow: Floats
@@ -250,7 +250,7 @@ def _descend(trees: Trees, plan: Plan, rules: Rules) -> tuple[Floats, Ints]:
     products = np.empty((3, AXES + 1, trees.least.shape[1]))
     bits, cursor = np.zeros((4, AXES + 1), np.int64), np.zeros((2, AXES), np.int64)
     s = Scratch(products[0], products[1], products[2], bits, cursor)
-    j = Judge(np.empty((2, levels)), np.empty((4, levels)), np.empty(3))
+    j = Judge(np.empty((2, levels)), np.empty((5, levels)), np.empty(3))
     best = Best(np.zeros(3), np.full(AXES + 2, -1))
     best.place[AXES + 1] = 0
     keys, turns, first = np.zeros((orders, 3)), np.zeros(orders, np.int64), np.zeros(1, np.int64)

@@ -17,14 +17,14 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 OPERAND, PARENT, CHILD, U, V, FETCHES, FIRST, TILE, EVERY_STEP, SPANS = range(10)
-READ_PJ, WRITE_PJ, READ_BANDWIDTH, WRITE_BANDWIDTH, SHARED_PORT, ACCESS_BITS, BUFFERS, SIZE, RESERVED = range(9)
+READ_PJ, WRITE_PJ, READ_BANDWIDTH, WRITE_BANDWIDTH, SHARED_PORT, ACCESS_BITS, BUFFERS, SIZE, RESERVED, WAITS = range(10)
 WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, SUM_BITS, OUTPUTS, MAC_PJ, BIAS_ONLY_BITS, GOAL = range(8)
 SUMS = 2
 """The operand O."""
 
 
 class Rules(NamedTuple):
-    """What costs depend on beside the row: boundaries int64 [n, 10], memories float64 [levels, 9], layer float64 [8],
+    """What costs depend on beside the row: boundaries int64 [n, 10], memories float64 [levels, 10], layer float64 [8],
     by the names above; a column that is not there is -1.
     """
 
@@ -102,8 +102,31 @@ def read_back(fills: float, distinct: float, a: Floats, b: Floats, rules: Rules,
 
 
 @inlined
-def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats) -> None:
-    """Weights and inputs into flow [4, levels]: bits read, written, first fetches, last drains."""
+def port_cycles(memory: Floats, read: float, written: float) -> float:
+    """Cycles of bits that are read and written one after the other."""
+    into, out_of = memory[READ_BANDWIDTH], memory[WRITE_BANDWIDTH]
+    if memory[SHARED_PORT]:
+        out_of = into
+    cycles = 0.0
+    if into > 0:
+        cycles += read / into
+    if out_of > 0:
+        cycles += written / out_of
+    return cycles
+
+
+@inlined
+def hidden(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, i: int, at: int) -> float:
+    """Cycles of fetches through boundary i in which the memory behind works on the last of what was there before."""
+    fetches, behind = rules.boundaries[i, FETCHES] + at, rules.boundaries[i + 1, FETCHES]
+    behind += slot(rules, i + 1, running, kept)
+    cycles: float = max(0.0, a[fetches] * b[fetches] - 1) * (a[0] * b[0]) / max(1.0, a[behind] * b[behind])
+    return cycles
+
+
+@inlined
+def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow: Floats, bound: bool) -> None:
+    """Weights and inputs into flow [5, levels]: bits read, written, first fetches, last drains; cycles of waiting."""
     boundaries, levels = rules.boundaries, len(rules.memories)
     for i in range(len(boundaries)):
         if boundaries[i, OPERAND] == SUMS:
@@ -113,12 +136,17 @@ def add_read_only(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, 
         at = slot(rules, i, running, kept)
         u, copied = boundaries[i, U] + at, boundaries[i, V] + at
         distinct = a[u] * b[u]
-        flow[0, parent] += rounded(distinct * width, a, b, rules, i, at)
+        read = rounded(distinct * width, a, b, rules, i, at)
+        flow[0, parent] += read
         if child < levels:
             copies = a[copied] * b[copied] if boundaries[i, SPANS] else distinct
             flow[1, child] += copies * width
             if first >= 0:
                 flow[2, parent] += a[first] * b[first] * width
+            if rules.memories[child, WAITS] and not bound:
+                head = a[first] * b[first] * width if first >= 0 else 0.0
+                lasts = port_cycles(rules.memories[parent], read - head, 0.0)
+                flow[4, child] += max(0.0, lasts - hidden(a, b, running, kept, rules, i, at))
 
 
 @inlined
@@ -146,13 +174,19 @@ def add_sums(a: Floats, b: Floats, running: int, kept: Ints, rules: Rules, flow:
             written = distinct * drained
             # drained + fills, which cancels to what does not fall with more copies
             flow[0, parent] += outputs * out if once else (distinct + fills_above) * psum
+        returned = fills * psum
         if fills > 0 and not bound:
-            flow[0, parent] += read_back(fills, distinct, a, b, rules, i, at) - fills * psum
-        flow[1, parent] += rounded(written, a, b, rules, i, at)
+            returned = read_back(fills, distinct, a, b, rules, i, at)
+            flow[0, parent] += returned - fills * psum
+        written = rounded(written, a, b, rules, i, at)
+        flow[1, parent] += written
         if child < levels:
             flow[1, child] += fills * psum
             if first >= 0:
                 flow[3, parent] += a[first] * b[first] * drained
+            if rules.memories[child, WAITS] and not bound:
+                tail = a[first] * b[first] * drained if first >= 0 else 0.0
+                flow[4, child] += port_cycles(rules.memories[parent], returned, max(0.0, written - tail))
         copies = a[copied] * b[copied] if boundaries[i, V] >= 0 and not bound else distinct
         empty = copies - fills
         unknown = unknown or boundaries[i, SPANS] != 0
@@ -194,13 +228,13 @@ def costs(
 ) -> None:
     """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row."""
     flow[:] = 0.0
-    add_read_only(a, b, running, kept, rules, flow)
+    add_read_only(a, b, running, kept, rules, flow, bound)
     add_sums(a, b, running, kept, rules, flow, bound)
     memories, goal = rules.memories, rules.layer[GOAL]
     energy = rules.layer[MAC_PJ]
     for level in range(len(memories)):
         energy = energy + flow[0, level] * memories[level, READ_PJ] + flow[1, level] * memories[level, WRITE_PJ]
-    cycles = latency(a[0] * b[0], memories, flow)
+    cycles = latency(a[0] * b[0] + flow[4].sum(), memories, flow)
     key[0] = energy
     if goal == LATENCY:
         key[0] = cycles
