@@ -3,6 +3,7 @@
 import platform
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,7 @@ def _provenance(facts: RunFacts) -> Figures:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -381,8 +383,9 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _git() -> str | None:
-    """Commit of the checkout that runs, None outside one."""
+    """Commit of the checkout that runs, None outside one; that at the first report of a process."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return None

@@ -3,6 +3,7 @@
 In a wheel they lie in `accelsim/_shared/<folder>`, in a checkout at its top level.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,8 +22,9 @@ def shared(folder: str) -> Path:
 
 def list_shared(folder: str, suffixes: Sequence[str] = (".yaml",)) -> dict[str, Path]:
     """Shipped names (file name without suffix) and their files, in alphabetical order."""
-    found = (path for path in shared(folder).rglob("*") if path.suffix in suffixes and path.is_file())
-    return {path.stem: path for path in sorted(found, key=lambda path: (path.stem, path))}
+    files = ((place, name) for place, _, names in os.walk(shared(folder)) for name in names)
+    found = (Path(place, name) for place, name in files if name.endswith(tuple(suffixes)))
+    return {path.stem: path for path in sorted(found, key=lambda path: (path.stem, path)) if path.is_file()}
 
 
 def find_shared(folder: str, name: str, suffixes: Sequence[str] = (".yaml",)) -> Path:

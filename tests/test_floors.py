@@ -54,6 +54,7 @@ FLOORS = {
     "formats": 2,
     "machine_code": 1,
     "errors": 1,
+    "file_memo": 1,
     "shared": 1,
     "yaml_file": 1,
 }

@@ -1,7 +1,7 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
 from accelsim.cost.as_stored import StoredStep, as_stored, uses_zeros, zero_sentences
-from accelsim.cost.energy import by_component, saved_energy, step_energy, total
+from accelsim.cost.energy import Prices, by_component, prices, saved_energy, step_energy, total
 from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.zeros import NOTHING_KNOWN, KnownZeros
@@ -59,8 +59,8 @@ def with_zeros(made: Cost, machine: Machine, zeros: KnownZeros) -> Cost:
 
 
 def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cost:
-    stored = as_stored(made, machine, zeros)
-    steps = tuple(_step_cost(plain, now, machine) for plain, now in zip(made.steps, stored, strict=True))
+    stored, price = as_stored(made, machine, zeros), prices(machine)
+    steps = tuple(_step_cost(plain, now, machine, price) for plain, now in zip(made.steps, stored, strict=True))
     offchip = [row for step in steps for row in step.scheduled.offchip]
     return Cost(
         steps=steps,
@@ -73,7 +73,7 @@ def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cos
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=sum(step.saved_bits for step in made.steps),
-        saved_energy=total(saved_energy(step, machine, made.on_chip) for step in made.steps),
+        saved_energy=total(saved_energy(step, machine, price, made.on_chip) for step in made.steps),
         resources=resources(machine, made),
         assumptions=(
             *made.tasks.assumptions,
@@ -85,7 +85,7 @@ def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cos
     )
 
 
-def _step_cost(plain: ScheduledStep, stored: StoredStep, machine: Architecture) -> StepCost:
+def _step_cost(plain: ScheduledStep, stored: StoredStep, machine: Architecture, price: Prices) -> StepCost:
     accesses: dict[str, dict[str, tuple[int, int]]] = {memory.name: {} for memory in machine.memories}
     for row in merged_traffic(plain.traffic):
         if row.read_bits or row.write_bits:
@@ -96,7 +96,7 @@ def _step_cost(plain: ScheduledStep, stored: StoredStep, machine: Architecture) 
     return StepCost(
         scheduled=step,
         accesses=accesses,
-        energy=step_energy(step, machine, stored.idle) | further_energy(machine, step),
+        energy=step_energy(step, machine, price, stored.idle) | further_energy(machine, step),
         latency_s=step.latency_cycles / machine.clock_hz,
         utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",

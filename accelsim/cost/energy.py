@@ -3,7 +3,8 @@
 Every figure is a Quantity, so a total carries the interval of the constants that it is made of.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from accelsim.cost.gating import gated_bits, gating_of
 from accelsim.hardware.architecture import Architecture
@@ -15,7 +16,21 @@ Components = dict[str, Quantity]
 NOTHING = Quantity(value=0.0)
 
 
-def step_energy(step: ScheduledStep, machine: Architecture, idle: float = 0.0) -> Components:
+@dataclass(frozen=True)
+class Prices:
+    """What is the same for all steps on a machine. bits: memory -> J of reading and of writing one bit."""
+
+    bits: Mapping[str, tuple[Quantity, Quantity]]
+    static_power_w: Quantity
+
+
+def prices(machine: Architecture) -> Prices:
+    """Of one machine."""
+    bits = {memory.name: (memory.read_energy_j_per_bit, memory.write_energy_j_per_bit) for memory in machine.memories}
+    return Prices(bits, machine.static_power_w)
+
+
+def step_energy(step: ScheduledStep, machine: Architecture, price: Prices, idle: float = 0.0) -> Components:
     """J of one step by component: `mac`, each memory by its name, `static` (static power over its latency).
 
     idle: part of its multiplies whose input is zero, which rest as far as the machine gates them.
@@ -26,35 +41,44 @@ def step_energy(step: ScheduledStep, machine: Architecture, idle: float = 0.0) -
         assert step.task.mac is not None  # what is mapped was matched
         busy = 1 - idle if gating is not None and gating.multiplier else 1
         energy[MAC] = step.task.mac.cost.energy_j * (busy * step.mapping.problem.macs)
-    for memory in machine.memories:
-        rows = [row for row in step.traffic if row.memory == memory.name]
-        read = memory.read_energy_j_per_bit * (sum(row.read_bits for row in rows) - unread.get(memory.name, 0))
-        energy[memory.name] = read + memory.write_energy_j_per_bit * sum(row.write_bits for row in rows)
-    energy[STATIC] = machine.static_power_w * (step.latency_cycles / machine.clock_hz)
+    for memory, (read, write) in price.bits.items():
+        rows = [row for row in step.traffic if row.memory == memory]
+        bits = sum(row.read_bits for row in rows) - unread.get(memory, 0)
+        energy[memory] = _both(read, bits, write, sum(row.write_bits for row in rows))
+    energy[STATIC] = price.static_power_w * (step.latency_cycles / machine.clock_hz)
     return energy
 
 
-def saved_energy(step: ScheduledStep, machine: Architecture, on_chip: str) -> Quantity:
+def saved_energy(step: ScheduledStep, machine: Architecture, price: Prices, on_chip: str) -> Quantity:
     """J that a later batch saves because pinned weights are not fetched and written again."""
-    bits, inner = step.saved_bits, machine.memory(on_chip)
-    return machine.memories[0].read_energy_j_per_bit * bits + inner.write_energy_j_per_bit * bits
+    read, write = price.bits[machine.memories[0].name][0], price.bits[on_chip][1]
+    return _both(read, step.saved_bits, write, step.saved_bits) if step.saved_bits else NOTHING
+
+
+def _both(read: Quantity, read_bits: float, write: Quantity, write_bits: float) -> Quantity:
+    """read x its bits + write x its bits, made and checked once."""
+    return Quantity(
+        value=read.value * read_bits + write.value * write_bits,
+        low=read.low * read_bits + write.low * write_bits,
+        high=read.high * read_bits + write.high * write_bits,
+    )
 
 
 def total(parts: Iterable[Quantity]) -> Quantity:
     """The sum of quantities; their intervals add."""
-    result = NOTHING
+    value = low = high = 0.0
     for part in parts:
-        result = result + part
-    return result
+        value, low, high = value + part.value, low + part.low, high + part.high
+    return Quantity(value=value, low=low, high=high)
 
 
 def by_component(steps: Iterable[Components]) -> Components:
     """Component-wise sum over steps."""
-    merged: Components = {}
+    parts: dict[str, list[Quantity]] = {}
     for step in steps:
         for name, energy in step.items():
-            merged[name] = merged.get(name, NOTHING) + energy
-    return merged
+            parts.setdefault(name, []).append(energy)
+    return {name: total(energies) for name, energies in parts.items()}
 
 
 def minus(a: Quantity, b: Quantity) -> Quantity:

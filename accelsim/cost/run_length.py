@@ -8,6 +8,7 @@ them, a pair of a span of s values at most stands for 1 + z + ... + z^(s-1) valu
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 from accelsim.cost.zeros import KnownZeros, TensorZeros
@@ -27,6 +28,7 @@ def coded_bits(runs: ZeroRuns, value_bits: int, layout: RunLength) -> int:
     return -(-runs.pairs(layout.span) // each) * int(layout.word_bits)
 
 
+@lru_cache(maxsize=1024)
 def expected_share(fraction: float, value_bits: int, layout: RunLength) -> float:
     """Coded over plain bits of a long tensor with a fraction of zeros that lie at random; may be above 1."""
     values_per_pair = sum(fraction**n for n in range(layout.span))
@@ -61,6 +63,8 @@ def coded_traffic(step: ScheduledStep, shares: Mapping[str, Fraction], there: fr
 
 
 def _coded(row: Traffic, share: Fraction) -> Traffic:
+    if share == PLAIN:
+        return row
     return replace(row, read_bits=ceil(row.read_bits * share), write_bits=ceil(row.write_bits * share))
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 
 from accelsim.errors import did_you_mean
+from accelsim.file_memo import read_once
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.cross_checks import STRUCTURE, fits_the_device
 from accelsim.shared import find_shared
@@ -25,7 +27,12 @@ def load_architecture(name_or_path: str) -> Machine:
 
     Raises AccelsimError for an unknown name, LocatedErrors with all mistakes of the file at once.
     """
-    return _architecture(read_yaml(find_shared(FOLDER, name_or_path)), must_fit=True)
+    return _of_file(find_shared(FOLDER, name_or_path))
+
+
+@read_once
+def _of_file(path: Path) -> Machine:
+    return _architecture(read_yaml(path), must_fit=True)
 
 
 def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = True) -> Machine:

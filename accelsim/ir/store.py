@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import AccelsimError, GraphError, did_you_mean
+from accelsim.file_memo import read_once
 from accelsim.ir.graph import Graph, Input, Node, Weights
 from accelsim.ir.ops import OPERATORS, Activation, Op
 
@@ -42,7 +43,7 @@ def graph_json(graph: Graph) -> str:
 
 
 def _op_json(op: Op) -> dict[str, Any]:
-    return {"type": type(op).__name__, **asdict(op)}
+    return {"type": type(op).__name__} | {field.name: getattr(op, field.name) for field in fields(op)}
 
 
 def graph_hash(graph: Graph) -> str:
@@ -64,6 +65,7 @@ def save_graph(graph: Graph, path: Path) -> None:
     path.write_text(graph_json(graph), encoding="utf-8")
 
 
+@read_once
 def load_graph(path: Path) -> Graph:
     """Read and verify a stored graph.
 

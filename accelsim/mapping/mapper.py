@@ -1,7 +1,7 @@
 """The mapper: the best loop nest of a layer on a hierarchy of memories."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, prod
 
 from accelsim.errors import DoesNotFit
@@ -81,6 +81,10 @@ class Mapping:
         return {(self.hierarchy.memories[level].name, o): -(-bits // 8) for level, o, bits in self.costs.tile_bits}
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         lines, indent = [f"before all loops:{fetched}" for fetched in [self._fetched(-1)] if fetched], 0
         for level, memory in enumerate(self.hierarchy.memories):
             lines.append(f"{'  ' * indent}{memory.name} [{memory.holds or '-'}]")

@@ -18,7 +18,7 @@ such bound go on, and the best bound among the dropped limits what was lost: `Me
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, cached_property
 
 from accelsim.errors import DoesNotFit
 
@@ -104,7 +104,7 @@ class _Tensor:
         writes = self.made and (self.output or not kept)
         return self.size * (reads + writes)
 
-    @property
+    @cached_property
     def saves(self) -> int:
         return self.offchip(False) - self.offchip(True)
 
@@ -171,15 +171,26 @@ def _no_worth(_room: int) -> int:
 def _pinning_worth(steps: tuple[Step, ...]) -> Callable[[int], int]:
     """Bytes a batch saves when `room` bytes are left for weights: the most often read ones first."""
 
+    order = sorted((step for step in steps if step.weight_bytes), key=_by_reads)
+
+    @cache
     def worth(room: int) -> int:
-        return sum(pinned * step.weight_reads for pinned, step in zip(_pinned(steps, room), steps, strict=True))
+        saved = 0
+        for step in order:
+            pinned = min(room, step.weight_bytes)
+            saved, room = saved + pinned * step.weight_reads, room - pinned
+        return saved
 
     return worth
 
 
+def _by_reads(step: Step) -> int:
+    return -step.weight_reads
+
+
 def _pinned(steps: tuple[Step, ...], room: int) -> tuple[int, ...]:
     pinned = [0] * len(steps)
-    for i in sorted(range(len(steps)), key=lambda i: -steps[i].weight_reads):
+    for i in sorted(range(len(steps)), key=lambda i: _by_reads(steps[i])):
         pinned[i] = min(room, steps[i].weight_bytes)
         room -= pinned[i]
     return tuple(pinned)
@@ -193,21 +204,24 @@ def _best_choice(
     max_states: int,
 ) -> tuple[_Choice, int]:
     """The best choice, and how many bytes the dropped ones could have saved beyond it."""
-    worth = lru_cache(maxsize=None)(worth)
+    born: dict[int, list[_Tensor]] = {}
+    for tensor in candidates:
+        born.setdefault(tensor.born, []).append(tensor)
+    work = [step.work_bytes for step in steps]
     states: dict[Profile, list[_Choice]] = {(): [_Choice(0, 0, ())]}
-    dropped = 0
+    dropped, to_come = 0, sum(tensor.saves for tensor in candidates)
     for i, step in enumerate(steps):
-        for tensor in [t for t in candidates if t.born == i]:
+        for tensor in born.get(i, ()):
             states = _offered(states, tensor, capacity)
+            to_come -= tensor.saves
         states = _after_step(states, i, step.work_bytes, capacity)
         pairs = [
             (value, choice, profile)
             for profile, choices in states.items()
-            if (ahead := _peak_ahead(steps, profile, i)) <= capacity
+            if (ahead := _peak_ahead(work, profile, i)) <= capacity
             for value, choice in _undominated(choices, ahead, capacity, worth)
         ]
         reached = max(value for value, _, _ in pairs)
-        to_come = sum(t.saves for t in candidates if t.born > i)
         pairs = sorted((p for p in pairs if p[0] + to_come >= reached), key=lambda p: (-p[0], p[1].peak, p[1].kept))
         dropped = max([dropped, *(value + to_come for value, _, _ in pairs[max_states:])])
         states = {}
@@ -218,11 +232,12 @@ def _best_choice(
     return best, max(0, dropped - value)
 
 
-def _peak_ahead(steps: tuple[Step, ...], profile: Profile, i: int) -> int:
+def _peak_ahead(work: list[int], profile: Profile, i: int) -> int:
     """The peak after step i when nothing more is kept; no plan with this profile has a lower one."""
     left, start, peak = sum(size for _, size in profile), i + 1, 0
-    for dies, size in (*profile, (len(steps) - 1, 0)):
-        peak = max([peak, *(left + step.work_bytes for step in steps[start : dies + 1])])
+    for dies, size in (*profile, (len(work) - 1, 0)):
+        if dies >= start:
+            peak = max(peak, left + max(work[start : dies + 1]))
         left, start = left - size, dies + 1
     return peak
 

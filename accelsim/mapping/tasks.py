@@ -5,6 +5,7 @@ A view (reshape, slice, pad) is an address computation on its source: it is no s
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from math import prod
 from typing import get_args
 
@@ -16,7 +17,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import FormatMatch, NoFormat, factor
 from accelsim.ir.constant_bytes import operator_constant_bytes
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Conv2d, ConvTranspose2d, Dense, Embedding, Linear, Product
+from accelsim.ir.ops import Constant, Conv2d, ConvTranspose2d, Dense, Embedding, Linear, Op, Product, Shape
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.hierarchy import Hierarchy
@@ -30,6 +31,8 @@ FLOAT_SUM_BITS = 32
 """Of the sums of floating formats."""
 WORD_BYTES = 4
 """Of a parameter that arithmetic in floats between codes takes."""
+PRODUCTS: tuple[type, ...] = get_args(Product)
+MULTIPLIES: tuple[type, ...] = (*get_args(Linear), *PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Task:
     @property
     def is_product(self) -> bool:
         """Whether it multiplies two values: what a layer has as weights is its second input."""
-        return isinstance(self.node.op, get_args(Product))
+        return isinstance(self.node.op, PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -77,35 +80,60 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
     graph, tensors, owners = program.graph, storage_roots(program.graph), weight_owners(program)
     steps: list[Task] = []
     assumptions: list[str] = []
+    multiplying = cache(partial(_multiplying, machine, batch))  # layers repeat
     for node in graph.nodes:
         if is_view(node):
             continue
-        if not isinstance(node.op, (*get_args(Linear), *get_args(Product))):
+        if not isinstance(node.op, MULTIPLIES):
             steps.append(task_of(program, node, tensors))
             continue
-        source = program.encodings[node.inputs[0]].format
-        weights, sum_bits = second_operand(program, node)
-        match = machine.format_for(factor(weights), factor(source))
-        if isinstance(match, NoFormat):
-            return match
-        if match.assumption and match.assumption not in assumptions:
-            assumptions.append(match.assumption)
+        source, output = (program.encodings[name].format for name in (node.inputs[0], node.name))
         reads = tuple(graph.shapes[name] for name in node.inputs)
-        problem = layer_problem(node.op, reads, batch, transposed_form(machine))
-        assert problem is not None
-        output_bits = program.encodings[node.name].format.bits
-        rate = pace(machine, match, problem, weights=weights.bits, inputs=source.bits, outputs=output_bits)
-        hierarchy = machine_hierarchy(
-            machine, match, weights.bits, source.bits, sum_bits, output_bits, problem, rate.cycles_per_step
-        )
-        made = task_of(program, node, tensors, problem, hierarchy, rate)
-        steps.append(replace(made, mac=match, stored_by=owners.get(node.name)))
+        how = multiplying(node.op, reads, source, *second_operand(program, node), output.bits)
+        if isinstance(how, NoFormat):
+            return how
+        if how.match.assumption and how.match.assumption not in assumptions:
+            assumptions.append(how.match.assumption)
+        made = task_of(program, node, tensors, how.problem, how.hierarchy, how.rate)
+        steps.append(replace(made, mac=how.match, stored_by=owners.get(node.name)))
     stored = {name: (graph.shapes[name], program.encodings[name].format) for name in set(tensors.values())}
     scales = {name: tensor_scale_bytes(shape, format) for name, (shape, format) in stored.items()}
     sizes = {name: tensor_bytes(prod(shape), format) + scales[name] for name, (shape, format) in stored.items()}
     assumptions += [ASSUMPTION] * any(scales.values())
     outputs = frozenset(tensors[name] for name in graph.outputs)
     return Tasks(tuple(steps), sizes, outputs, tuple(assumptions))
+
+
+@dataclass(frozen=True)
+class _Multiplying:
+    """How a machine multiplies in a step."""
+
+    match: FormatMatch
+    problem: LayerProblem
+    rate: Pace
+    hierarchy: Hierarchy
+
+
+def _multiplying(
+    machine: Architecture,
+    batch: int,
+    op: Op,
+    reads: tuple[Shape, ...],
+    inputs: NumberFormat,
+    weights: NumberFormat,
+    sum_bits: int,
+    output_bits: int,
+) -> _Multiplying | NoFormat:
+    match = machine.format_for(factor(weights), factor(inputs))
+    if isinstance(match, NoFormat):
+        return match
+    problem = layer_problem(op, reads, batch, transposed_form(machine))
+    assert problem is not None
+    rate = pace(machine, match, problem, weights=weights.bits, inputs=inputs.bits, outputs=output_bits)
+    hierarchy = machine_hierarchy(
+        machine, match, weights.bits, inputs.bits, sum_bits, output_bits, problem, rate.cycles_per_step
+    )
+    return _Multiplying(match, problem, rate, hierarchy)
 
 
 def second_operand(program: Program, node: Node) -> tuple[NumberFormat, int]:

@@ -3,7 +3,7 @@
 import pytest
 from tiny import BRAM_READ_PJ, BRAM_WRITE_PJ, DDR_PJ, MAC_PJ, STATIC_W, one_layer, tiny_machine
 
-from accelsim.cost.energy import by_component, minus, saved_energy, step_energy, total
+from accelsim.cost.energy import by_component, minus, prices, saved_energy, step_energy, total
 from accelsim.hardware.quantity import Quantity
 from accelsim.ir import ops
 from accelsim.mapping.schedule import ScheduleOptions, schedule
@@ -23,7 +23,7 @@ def test_a_dense_layer_by_hand():
     an input and a 32-bit sum both ways (the first of each of 3 sums is not read, but drained at the end).
     """
     _, step = one_step(tiny_machine())
-    energy = step_energy(step, tiny_machine())
+    energy = step_energy(step, tiny_machine(), prices(tiny_machine()))
     read, written = 12 * (8 + 8 + 32) + 8 * 27, 12 * 32 + 8 * (12 + 27) + 8 * 4
     assert energy["mac"].value == pytest.approx(12 * MAC_PJ * PICO)
     assert energy["ddr"].value == pytest.approx(8 * (39 + 4 + 3) * DDR_PJ * PICO)
@@ -34,13 +34,14 @@ def test_a_dense_layer_by_hand():
 
 def test_a_later_batch_saves_reading_and_writing_the_pinned_weights():
     _, step = one_step(tiny_machine())
-    saved = saved_energy(step, tiny_machine(), "bram")
+    saved = saved_energy(step, tiny_machine(), prices(tiny_machine()), "bram")
     assert saved.value == pytest.approx(8 * 39 * (DDR_PJ + BRAM_WRITE_PJ) * PICO)
 
 
 def test_a_narrow_format_moves_fewer_bits_at_the_same_cost_a_product():
     wide, narrow = (
-        step_energy(step, tiny_machine()) for program, step in (one_step(tiny_machine(), p) for p in ("int8", "int4"))
+        step_energy(step, tiny_machine(), prices(tiny_machine()))
+        for program, step in (one_step(tiny_machine(), p) for p in ("int8", "int4"))
     )
     assert narrow["mac"].value == wide["mac"].value  # the tiny machine lists int8 alone
     assert narrow["ddr"].value < wide["ddr"].value
