@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 
 from accelsim.engine.integer_ops import Finisher, Operand, run_integer_op
-from accelsim.engine.linear_kernel import Array, LinearKernel, Overflows, affine_of, codes_of_sums, integers_of
+from accelsim.engine.linear_kernel import Array, LinearKernel, Overflows, affine_of, codes_of_sums
 from accelsim.errors import AccelsimError
 from accelsim.ir.constants import Constants, Slopes
 from accelsim.ir.epilogue import WIDEST_TABLE, functions_of
@@ -72,7 +72,6 @@ def _landed(
     overflows: Overflows | None,
 ) -> Array:
     """Codes of a layer in `out`, which need not be how its result is stored: the kernels round once, to 16 bits."""
-    requantization = integers_of(layer).requantization
-    if out.format.bits <= WIDEST_TABLE and (requantization is None or requantization.mode == "single"):
+    if out.format.bits <= WIDEST_TABLE:
         return kernel.codes(op, x, source, layer, out, relu, overflows)
     return codes_of_sums(op, kernel.sums(op, x, source, layer, overflows), layer, out, relu)

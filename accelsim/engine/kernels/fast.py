@@ -1,6 +1,7 @@
 """The compiled counterpart of `ReferenceKernel`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from threading import RLock
 from typing import Any
@@ -29,6 +30,8 @@ from accelsim.ir.ops import Dense, Linear, Product
 from accelsim.ir.program import Encoding, LinearLayer
 
 _driver = cache(make_driver)
+LEAST = 1 << 30
+"""Of the multipliers that `double` is compiled for, but for 0."""
 
 
 class FastKernel:
@@ -80,12 +83,13 @@ class FastKernel:
         format, scaling = affine_of(out)
         assert constants is not None
         counted = self._is_counted_apart(op, x, source, layer, overflows)
-        if counted or constants.mode != "single" or not _is_fused(format):
+        if counted or not _is_fused(format, constants):
             sums = self.sums(op, x, source, layer, overflows)
             return codes_of_sums(op, sums, layer, out, relu).astype(format.dtype, copy=False)
         low = max(format.low, scaling.zero_point) if relu else format.low
         raised = self._raised(id(constants), constants, lambda: _without_pure_shifts(constants))
-        rescaling = Rescaling(raised, None, scaling.zero_point, low, format.high)
+        mode = "single" if isinstance(format, FixedPoint) else constants.mode
+        rescaling = Rescaling(raised, None, scaling.zero_point, low, format.high, mode)
         return self._run(op, x, source, layer, rescaling, format.dtype, overflows)
 
     def sloped(
@@ -155,7 +159,7 @@ class FastKernel:
         inputs: dict[tuple[object, ...], Array] = {}
         finish_as: Finish = "sums"
         if rescaling is not None:
-            finish_as = "codes" if rescaling.below is None else "slopes"
+            finish_as = rescaling.mode if rescaling.below is None else "slopes"
         jobs = (ready.signs,) if ready.signs is not None and np.count_nonzero(x) == x.size else ready.jobs
         for job in jobs if result.size else ():
             kind = job.method.storage, job.method.offset
@@ -204,18 +208,20 @@ class FastKernel:
         return overflown if counts and saturates else 0
 
 
-def _is_fused(format: IntegerFormat) -> bool:
-    """Whether the compiled loops requantize as this format does: nearest with ties upward, clamped."""
+def _is_fused(format: IntegerFormat, constants: Requantization) -> bool:
+    """Whether the compiled loops requantize as this format does: clamped, fixed point to nearest with ties upward."""
     if isinstance(format, FixedPoint):
         return format.rounding == "rnd" and format.overflow in ("sat", "sat_sym")
-    return isinstance(format, AffineInt | Ternary)
+    multipliers = constants.multiplier
+    known = constants.mode != "double" or bool(((multipliers == 0) | (multipliers >= LEAST)).all())
+    return known and isinstance(format, AffineInt | Ternary)
 
 
 def _without_pure_shifts(constants: Requantization) -> Requantization:
     """The same factors as multipliers up to 2**30 and shifts of 1 .. 62, which is what the compiled loops take."""
     pure = constants.multiplier == 1
     raised = np.where(pure, np.minimum(30, MAX_SHIFT - constants.shift), 0)
-    return Requantization(constants.multiplier << raised, constants.shift + raised)
+    return replace(constants, multiplier=constants.multiplier << raised, shift=constants.shift + raised)
 
 
 def _per_channel(factors: Rescale, channels: int) -> Requantization:

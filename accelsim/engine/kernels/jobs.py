@@ -11,6 +11,7 @@ from accelsim.engine.kernels.methods import Method, plain_method, saturating_met
 from accelsim.engine.kernels.packing import NO_CHANNEL, Geometry, Pass, geometry, pack
 from accelsim.engine.kernels.skeleton import Cells, Scale
 from accelsim.engine.linear_kernel import affine_of, integers_of
+from accelsim.formats.affine import RequantizationMode
 from accelsim.formats.requantize import Requantization
 from accelsim.formats.rounding import overflowed
 from accelsim.ir.ops import Linear, Shape
@@ -143,13 +144,14 @@ def _panels(one: Pass, mask: NDArray[np.bool_]) -> Pass:
 
 @dataclass(frozen=True)
 class Rescaling:
-    """How sums become codes; below: where negative sums have factors of their own."""
+    """How sums become codes; below: where negative sums have factors of their own, and both are rounded once."""
 
     constants: Requantization
     below: Requantization | None
     zero_point: int
     low: int
     high: int
+    mode: RequantizationMode = "single"
 
 
 def scale_of(job: Job, number: int, spare: int, rescaling: Rescaling | None) -> Scale:
@@ -158,10 +160,14 @@ def scale_of(job: Job, number: int, spare: int, rescaling: Rescaling | None) -> 
     spare = 0 if job.method.tree else spare
     if rescaling is None:
         ones = np.ones_like(bias)
-        return Scale(bias, job.factor, spare, ones, ones, ones, ones, ones, ones, 0, 0, 0)
+        return Scale(bias, job.factor, spare, ones, ones, ones, ones, ones, ones, ones.astype(np.float32), 0, 0, 0)
     above = _factors(rescaling.constants, one.channels)
     below = above if rescaling.below is None else _factors(rescaling.below, one.channels)
-    return Scale(bias, job.factor, spare, *above, *below, rescaling.zero_point, rescaling.low, rescaling.high)
+    real = np.ones(bias.shape, np.float32)
+    if rescaling.constants.factor is not None:
+        real = np.where(one.channels == NO_CHANNEL, real, rescaling.constants.factor[one.channels])
+    ends = rescaling.zero_point, rescaling.low, rescaling.high
+    return Scale(bias, job.factor, spare, *above, *below, real, *ends)
 
 
 def _factors(constants: Requantization, channels: Int64s) -> tuple[Int64s, Int64s, Int64s]:

@@ -17,11 +17,13 @@ BLOCK_TILES = 64
 SPLIT_BITS = 24
 """Low bits of a sum that are requantized apart, see `requantized`."""
 
-Finish = Literal["sums", "codes", "slopes"]
-"""Wrapped sums; requantized ones; those with other factors for negative sums (of tiles that are not wide)."""
+Finish = Literal["sums", "single", "double", "float", "slopes"]
+"""Wrapped sums; requantized ones in one of three modes (formats/requantize.py); those with other factors for negative
+sums (of tiles that are not wide), rounded once."""
 
 Array = NDArray[Any]
 Int64s = NDArray[np.int64]
+Float32s = NDArray[np.float32]
 
 
 class Work(NamedTuple):
@@ -74,8 +76,9 @@ class Cells(NamedTuple):
 class Scale(NamedTuple):
     """How a sum becomes what is stored: add bias, keep 64 - spare bits, requantize to [low, high].
 
-    bias, multiplier, shift, half: `[panels, lanes]`; half is 2**(shift - 1). bias and `factor`, what a sum counts, are
-    of biased tiles only. Those `below` are for negative sums where slopes differ.
+    bias, multiplier, shift, half, real: `[panels, lanes]`; half is 2**(shift - 1). bias and `factor`, what a sum
+    counts, are of biased tiles only. Those `below` are for negative sums where slopes differ; real, in float32, is of
+    mode `float`.
     """
 
     bias: Int64s
@@ -87,6 +90,7 @@ class Scale(NamedTuple):
     multiplier_below: Int64s
     shift_below: Int64s
     half_below: Int64s
+    real: Float32s
     zero_point: int
     low: int
     high: int
@@ -107,6 +111,27 @@ def _requantized(total: int, multiplier: int, shift: int) -> int:
 
 
 requantized = compiled(_requantized)
+ROUNDED_FIRST = 31
+"""Bits that mode `double` drops first."""
+
+
+def _requantized_twice(total: int, multiplier: int, shift: int) -> int:
+    """Mode `double`: `[(total << 31 - shift) * multiplier] >> 31` to nearest, then `>> shift - 31`, ties away from 0.
+
+    For |total| < 2**55, shifts of 1 .. 62 and multipliers of 0 or 2**30 .. 2**31 - 1. Exact within +-2**30; a number
+    that passes 2**31 when it is shifted to the left is clamped there, which moves results only beyond that.
+    """
+    left, right = max(ROUNDED_FIRST - shift, 0), max(shift - ROUNDED_FIRST, 0)
+    if left > 0:
+        end = (1 << ROUNDED_FIRST) >> left
+        total = min(max(total, -end), end)
+    once = requantized(total << left, multiplier, ROUNDED_FIRST)
+    return (once + ((1 << right) >> 1) - (1 if once < 0 and right > 0 else 0)) >> right
+
+
+requantized_twice = compiled(_requantized_twice)
+FAR = np.float32(1 << 30)
+"""Past every code."""
 
 
 def _locate(
@@ -192,13 +217,14 @@ def make_filler(tile: Tile) -> Callable[..., None]:
 def make_finisher(tile: Tile, finish_as: Finish) -> Callable[..., None]:
     """Compiled `finish(sums, row, panel, scale, line)`: one row of sums, wrapped, and as codes if asked for."""
     codes, slopes = finish_as != "sums", finish_as == "slopes"
+    twice, real = finish_as == "double", finish_as == "float"
     wide, biased, lanes = tile.wide, tile.biased, tile.lanes // tile.digits
 
     def finish(sums: Array, row: int, panel: int, scale: Scale, line: Array) -> None:
         bias, multiplier = scale.bias[panel], scale.multiplier[panel]
         shift, half = scale.shift[panel], scale.half[panel]
         multiplier_below, shift_below = scale.multiplier_below[panel], scale.shift_below[panel]
-        half_below = scale.half_below[panel]
+        half_below, factors = scale.half_below[panel], scale.real[panel]
         spare, factor, zero_point, low, high = scale.spare, scale.factor, scale.zero_point, scale.low, scale.high
         held = sums[row]
         for c in range(lanes):
@@ -208,7 +234,11 @@ def make_finisher(tile: Tile, finish_as: Finish) -> Callable[..., None]:
             if biased or spare > 32:
                 total = (total << spare) >> spare
             if codes:
-                if wide:
+                if twice:
+                    total = requantized_twice(total, multiplier[c], shift[c])
+                elif real:
+                    total = int(min(max(np.rint(np.float32(total) * factors[c]), -FAR), FAR))
+                elif wide:
                     total = requantized(total, multiplier[c], shift[c])
                 elif slopes and total < 0:
                     total = (total * multiplier_below[c] + half_below[c]) >> shift_below[c]
