@@ -10,19 +10,24 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from accelsim.engine.integer_ops import Finisher, Operand
 from accelsim.engine.kernels import native
 from accelsim.engine.kernels.fast import FastKernel
 from accelsim.engine.kernels.peaks import instruction_peak, instruction_peak_of_threads
+from accelsim.engine.reference import ReferenceKernel
 from accelsim.formats.accumulator import Accumulator
 from accelsim.formats.affine import AffineInt, Scaling
 from accelsim.formats.requantize import Requantization
-from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, Shape
+from accelsim.formats.rescale import Landing, Rescale
+from accelsim.ir.constants import Constants, Finish, Scaled
+from accelsim.ir.ops import Conv2d, ConvTranspose2d, Dense, Linear, MatMul, Shape
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Encoding, IntegerWeights, LinearLayer
 
@@ -171,6 +176,36 @@ def other_rows(rounds: int, peaks: dict[str, float]) -> Iterator[str]:
         yield f"| {name} | {case.name} | {rate:.0f} | {product} | {peaks[product]:.0f} | {rate / peaks[product]:.0%} |"
 
 
+PRODUCTS = (("scores, 4096 x 64 by 64 x 1024", 4096, 64, 1024), ("values, 4096 x 1024 by 1024 x 256", 4096, 1024, 256))
+"""Of the attention of a SAGAN at 64 x 64, for one image."""
+
+
+def product_rows(rounds: int) -> Iterator[str]:
+    """Products of two activations with zero points, codes in, codes out; the plain interpreter once, it is slow."""
+    landing = Landing(8, "rnd", "sat", 3, -128, 127)
+    constants = Constants(Finish(landing), Scaled(Rescale(np.array(3 << 29), np.array(45))))
+    finisher, rng = Finisher(constants.finish, np.int8), np.random.default_rng(0)
+    for name, rows, depth, columns in PRODUCTS:
+        op, macs = MatMul(columns), rows * depth * columns
+        a, b = torch.randn(rows, depth), torch.randn(depth, columns)
+        (by_torch,) = best_times([lambda a=a, b=b: a @ b], rounds)  # type: ignore[misc]
+        for dtype in (np.int8, np.int16):
+            ends = np.iinfo(dtype)
+            first, second = (
+                Operand(rng.integers(ends.min, ends.max, shape).astype(dtype), zero)
+                for shape, zero in (((1, rows, depth), 5), ((1, depth, columns), -7))
+            )
+            rates = []
+            for kernel, times in ((FastKernel(), rounds), (FastKernel(1, is_native=False), 3), (ReferenceKernel(), 1)):
+                run = partial(kernel.product, op, constants, finisher, first, second)
+                (seconds,) = best_times([run], times)
+                rates.append(macs / seconds / 1e9)
+            shown = " | ".join(
+                [f"{rates[0]:.0f}", f"{rates[1]:.0f}", f"{rates[2]:.1f}", f"{macs / by_torch / 1e9:.0f}"]
+            )
+            yield f"| {name} | {ends.bits} bits | {shown} |"
+
+
 def threads_rows(rounds: int) -> list[str]:
     before = os.getloadavg()[0]
     codes = np.arange(-127, 128).astype(np.int8)
@@ -229,6 +264,13 @@ def page(rounds: int) -> str:
         "",
         "A 16 x 16 bit product takes two `vpdpwssd`, a ternary one two population counts (in its peak). Trees of a",
         "saturating register add and clamp after every addition. The portable loops are measured against `vpdpbusd`.",
+        "",
+        "## Products of two activations",
+        "GMAC/s of an attention's products, zero points of both operands taken off, requantized to 8 bits.",
+        "",
+        "| product | codes | native | portable | plain | torch float32 |",
+        "|---|---|---|---|---|---|",
+        *product_rows(max(3, rounds // 4)),
         "",
         "## Threads",
         *threads_rows(rounds),
