@@ -12,8 +12,9 @@ from typing import get_args
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Linear, Product
+from accelsim.ir.ops import Constant, Dense, Linear, MatMul, Product
 from accelsim.ir.program import Program, is_view, storage_roots
+from accelsim.mapping.addressed import addressed
 from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
 from accelsim.mapping.residency import MemoryPlan, Step, plan
 from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions
@@ -119,7 +120,10 @@ def _layer(program: Program, node: Node, machine: ReramArchitecture, batch: int)
     if refused:
         return refused
     reads = tuple(program.graph.shapes[name] for name in node.inputs)
-    return crossbar_layer(node.op, reads, batch, weight_bits, bits, machine.reram, machine.transposed_conv)
+    layer = crossbar_layer(node.op, reads, batch, weight_bits, bits, machine.reram, machine.transposed_conv)
+    if isinstance(node.op, Dense | MatMul):
+        return layer
+    return replace(layer, problem=addressed(layer.problem, program.graph, node.inputs[0]))
 
 
 def _plan_step(task: Task, layer: CrossbarLayer | None) -> Step:

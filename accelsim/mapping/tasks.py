@@ -17,9 +17,10 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.number_formats import FormatMatch, NoFormat, factor
 from accelsim.ir.constant_bytes import operator_constant_bytes
 from accelsim.ir.graph import Node
-from accelsim.ir.ops import Constant, Conv2d, ConvTranspose2d, Dense, Embedding, Linear, Op, Product, Shape
+from accelsim.ir.ops import Constant, Conv2d, ConvTranspose2d, Dense, Embedding, Linear, MatMul, Op, Product, Shape
 from accelsim.ir.parameters import parameter_shapes
 from accelsim.ir.program import Program, is_view, storage_roots
+from accelsim.mapping.addressed import addressed
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
@@ -47,7 +48,7 @@ class Task:
     constant_bytes: int
     """Bias, requantization multipliers and shifts; all that an operator without multiplies stores."""
     read_elements: tuple[int, ...]
-    """Per sample, of each input."""
+    """Per sample, of each input: of a view what it takes of its source, each element once."""
     write_elements: int
     read_bits: tuple[int, ...]
     write_bits: int
@@ -94,7 +95,9 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
             return how
         if how.match.assumption and how.match.assumption not in assumptions:
             assumptions.append(how.match.assumption)
-        made = task_of(program, node, tensors, how.problem, how.hierarchy, how.rate)
+        rows = isinstance(node.op, Dense | MatMul)
+        problem = how.problem if rows else addressed(how.problem, graph, node.inputs[0])
+        made = task_of(program, node, tensors, problem, how.hierarchy, how.rate)
         steps.append(replace(made, mac=how.match, stored_by=owners.get(node.name)))
     stored = {name: (graph.shapes[name], program.encodings[name].format) for name in set(tensors.values())}
     scales = {name: tensor_scale_bytes(shape, format) for name, (shape, format) in stored.items()}
@@ -169,7 +172,7 @@ def task_of(
         writes=node.name,
         weight_bytes=weight_bytes(program, node),
         constant_bytes=constant_bytes(program, node),
-        read_elements=tuple(prod(shapes[name]) for name in inputs),
+        read_elements=tuple(min(prod(shapes[name]), prod(shapes[tensors[name]])) for name in inputs),
         write_elements=prod(shapes[node.name]),
         read_bits=tuple(encodings[name].format.bits for name in inputs),
         write_bits=encodings[node.name].format.bits,
