@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 
 from accelsim.engine.integer_dispatch import CODES, Array, Finisher, Integers, Operand, run_integer_op
+from accelsim.formats.quantize import along
 from accelsim.formats.reciprocal_root import ROOT_SCALE, bit_lengths, reciprocal_root
 from accelsim.formats.rounding import shift_right
 from accelsim.ir.constants import Constants, Normalised, Powers
@@ -110,7 +111,8 @@ def _spread(sums: Integers, squares: Integers, n: int, eps: int, centre: bool) -
 def _(op: Softmax, constants: Constants, finisher: Finisher, *operands: Operand) -> Array:
     core, codes, axis = constants.core, operands[0].codes.astype(np.int64), op.axis + 1
     assert isinstance(core, Powers)
-    powers = core.entries[codes.max(axis, keepdims=True) - codes]
+    distances = codes.max(axis, keepdims=True) - codes
+    powers = core.entries[distances]
     total = powers.sum(axis, keepdims=True)
     raised = 31 - bit_lengths(total)  # the total is 2**24 or more, and far below 2**62
     mantissa = (total << np.maximum(raised, 0)) >> np.maximum(-raised, 0)
@@ -118,8 +120,17 @@ def _(op: Softmax, constants: Constants, finisher: Finisher, *operands: Operand)
     multiplier = (core.gain.multiplier * reciprocal + (1 << (MULTIPLIER_BITS - 1))) >> MULTIPLIER_BITS
     shift = core.gain.shift + 61 - raised - MULTIPLIER_BITS
     multiplier, shift = multiplier >> np.clip(shift - MAX_SOFTMAX_SHIFT, 0, 63), np.clip(shift, 0, MAX_SOFTMAX_SHIFT)
-    return finisher(shift_right(powers * multiplier, shift, finisher.rounding))
+
+    def finished(powers: Integers) -> Array:
+        return finisher(shift_right(powers * multiplier, shift, finisher.rounding))
+
+    if codes.shape[axis] <= LONG * len(core.entries):
+        return finished(powers)
+    every = finished(along(core.entries, codes.ndim, axis))  # once for each distance of a row
+    return np.take_along_axis(every, distances, axis)
 
 
+LONG = 2
+"""Elements of a row, for each code there is, from which on results are computed once for each code."""
 MAX_SOFTMAX_SHIFT = 46
 """A larger shift drops bits of the multiplier instead."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accelsim.engine import integer_norms
 from accelsim.engine.float_ops import run_float_op
 from accelsim.engine.linear_kernel import affine_of
 from accelsim.engine.run import run_program
@@ -283,3 +284,16 @@ def test_norms_at_the_ends_of_their_range(activations: str) -> None:
     format, scaling = affine_of(program.encodings["y"])
     steps = np.clip(exact(program, codes) / scaling.scale[0] + scaling.zero_point, format.low, format.high)
     assert (np.abs(codes["y"] - steps) - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize("activations", ["int8", "int4", "fixed8:rnd_conv"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_softmax_of_long_rows_is_computed_once_for_each_code(
+    activations: str, axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (600, 3) if axis == 0 else (3, 600)
+    program, inputs = built(one(ops.Softmax(axis), (shape,)), activations, 5, 3.0)
+    made = run_program(program, inputs, kernels="reference")["y"]
+    monkeypatch.setattr(integer_norms, "LONG", 1 << 20)
+    np.testing.assert_array_equal(made, run_program(program, inputs, kernels="reference")["y"])
+    assert len(np.unique(made)) > 1
