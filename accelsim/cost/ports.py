@@ -1,7 +1,7 @@
 """Cycles of a mapped layer whose activations take less room off chip than their words do.
 
-The rule is that of `mapping.traffic`: heads + max(cycles, per port (bits - head - tail) / bandwidth) + tails, with the
-bits through the outermost memory, and its heads and tails, those of the stored code.
+The rule is that of `mapping.traffic`: heads + max(cycles + waiting, per port (bits - head - tail) / bandwidth) +
+tails, with the bits through the outermost memory, its heads and tails and what is waited for, those of the stored code.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from accelsim.mapping.counts import fetch_words
 from accelsim.mapping.mapper import Mapping as Mapped
-from accelsim.mapping.traffic import Traffic
+from accelsim.mapping.traffic import Traffic, waiting_cycles
 
 OPERAND_OF = {"weights": "W", "inputs": "I", "outputs": "O"}
 
@@ -19,7 +19,9 @@ def coded_latency(mapped: Mapped, shares: Mapping[str, Fraction]) -> float:
     hierarchy = mapped.hierarchy
     outermost = mapped.nest.wiring.path("O")[0]
     finished = {t.parent: t.parent_writes == mapped.problem.words["O"] for t in mapped.transfers if t.operand == "O"}
-    busiest, ends = float(mapped.cycles), 0.0
+    parts = {operand: float(share) for operand, share in shares.items()}
+    waiting = waiting_cycles(mapped.nest, hierarchy, mapped.transfers, mapped.cycles, parts)
+    busiest, ends = mapped.cycles + waiting, 0.0
     for level, memory in enumerate(hierarchy.memories):
         head = tail = 0.0
         for t in mapped.transfers:

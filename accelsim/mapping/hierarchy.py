@@ -41,7 +41,7 @@ class Memory:
     dataflow: Dataflow = FREE
     """What the mapper's loops inside this memory, and its tiles, must keep to."""
 
-    def port_cycles(self, read_bits: int, written_bits: int) -> float:
+    def port_cycles(self, read_bits: float, written_bits: float) -> float:
         """Cycles of its ports for these bits, one after the other."""
         write_bandwidth = self.read_bandwidth if self.shared_port else self.write_bandwidth
         pairs = ((read_bits, self.read_bandwidth), (written_bits, write_bandwidth))

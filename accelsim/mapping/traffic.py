@@ -15,11 +15,15 @@ room       sum over the operands held of largest tile * width * buffers, plus wh
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelsim.mapping.counts import Transfer, cycles, fetch_words, tile_words, transfers
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.nest import Nest
+
+PLAIN: Mapping[str, float] = {}
+"""No operand takes less room than its words."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +151,14 @@ def _latency(
     return busiest + ends
 
 
-def waiting_cycles(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], steps: int) -> float:
+def waiting_cycles(
+    nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], steps: int, shares: Mapping[str, float] = PLAIN
+) -> float:
     """Cycles in which nothing is multiplied because tiles of a memory that waits come or go, first and last ones aside.
 
     A tile of weights or inputs comes in while the memory behind works on the last tile that it took from the one
     before: fetches - 1 times steps / fetches of that memory. Sums leave when all of them are there, and the next ones
-    start when they have left.
+    start when they have left. shares: operand -> stored over plain bits in the outermost memory; sums are plain there.
     """
     finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
     behind = {(t.operand, t.parent): t for t in moved}
@@ -161,16 +167,18 @@ def waiting_cycles(nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...]
         if t.child == hierarchy.levels or not hierarchy.memories[t.child].waits:
             continue
         parent = hierarchy.memories[t.parent]
-        edge = fetch_words(nest, t.operand, t.parent, t.child)
+        edge, share = fetch_words(nest, t.operand, t.parent, t.child), shares.get(t.operand, 1) if t.parent == 0 else 1
         if t.operand != "O":
-            bits = _fetched_bits(t, hierarchy) - edge * hierarchy.word_bits(t.operand)
+            bits = (_fetched_bits(t, hierarchy) - edge * hierarchy.word_bits(t.operand)) * share
             hidden = max(0, t.fetches - 1) * steps / max(1, behind[t.operand, t.child].fetches)
             waiting += max(0.0, parent.port_cycles(bits, 0) - hidden)
             continue
         done = t.final_writes if t.parent == outermost else t.parent_writes if finished[t.parent] else 0
         width = hierarchy.output_bits if finished[t.parent] or t.parent == outermost else hierarchy.partial_sum_bits
-        bits = done * hierarchy.output_bits + (t.parent_writes - done) * hierarchy.partial_sum_bits
-        bits = max(bits, t.fetches * parent.access_bits) - edge * width
+        under_way = (t.parent_writes - done) * hierarchy.partial_sum_bits
+        written = max(done * hierarchy.output_bits + under_way, t.fetches * parent.access_bits)
+        results = done * hierarchy.output_bits if under_way else written
+        bits = results * share + (written - results) - edge * width * share
         waiting += parent.port_cycles(_returned_bits(t, hierarchy), max(0, bits))
     return waiting
 
