@@ -3,7 +3,7 @@
 Independent of how a machine is described to users: whoever reads machine files builds a Hierarchy from them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from accelsim.errors import AccelsimError
@@ -95,6 +95,18 @@ class Hierarchy:
             raise AccelsimError(
                 f"hierarchy: partial sums have {self.partial_sum_bits} bits, fewer than the outputs' {self.output_bits}"
             )
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Taken once: what is remembered is asked for by the hierarchy many times in a search."""
+        return hash(tuple(getattr(self, each.name) for each in fields(self)))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the hash, which is another one in another process."""
+        return {name: value for name, value in vars(self).items() if name != "_hash"}
 
     @property
     def levels(self) -> int:

@@ -240,7 +240,7 @@ def _least_bits(problem: LayerProblem, hierarchy: Hierarchy, tables: list[AxisTa
         if column.kind == "tile":
             wide = certain and column.operand == "O"
             width = hierarchy.partial_sum_bits if wide else hierarchy.word_bits(column.operand)
-            words = prod(int(table.values[:, i].min()) for table in tables)
+            words = prod(int(table.least[i]) for table in tables)
             need[column.child] += words * width * hierarchy.memories[column.child].buffers
     outermost = hierarchy.wiring.path("O")[0]
     if certain and outermost > 0:

@@ -6,7 +6,7 @@ import numpy as np
 
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import OPERANDS
-from accelsim.mapping.tables import AxisTable, columns_of
+from accelsim.mapping.tables import AxisTable, Ints, columns_of
 
 
 @lru_cache(maxsize=1024)
@@ -18,6 +18,14 @@ def without_dominated(table: AxisTable, hierarchy: Hierarchy) -> AxisTable:
     """
     from accelsim.mapping.kernels.columns import undominated
 
+    equal, mattering = _rules(hierarchy)
+    group = (table.moves & mattering) @ (1 << hierarchy.levels * np.arange(len(OPERANDS)))
+    return table.keep(undominated(table.values, equal, group))
+
+
+@lru_cache(maxsize=64)
+def _rules(hierarchy: Hierarchy) -> tuple[Ints, Ints]:
+    """(columns that must be equal, levels at which it matters whether a loop moves each operand, as bits)."""
     deepest, profits = {}, {}
     for operand, _, child in hierarchy.boundaries:
         if child < hierarchy.levels:
@@ -29,6 +37,5 @@ def without_dominated(table: AxisTable, hierarchy: Hierarchy) -> AxisTable:
         or (column.kind == "fetches" and column.child < hierarchy.levels and hierarchy.memories[column.child].waits)
         for column in columns_of(hierarchy)
     ]
-    mattering = np.array([(1 << profits.get(operand, 0)) - 1 for operand in OPERANDS])
-    group = (table.moves & mattering) @ (1 << hierarchy.levels * np.arange(len(OPERANDS)))
-    return table.keep(undominated(table.values, np.array(equal, dtype=np.int64), group))
+    mattering = [(1 << profits.get(operand, 0)) - 1 for operand in OPERANDS]
+    return np.array(equal, dtype=np.int64), np.array(mattering)

@@ -71,21 +71,33 @@ def search(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, trees: list[
         np.concatenate([tree.least for tree in trees]), nodes, np.stack([roots, [*leaves, roots[-1]]], axis=1)
     )
     rules = Rules(boundary_rules(hierarchy), memory_rules(hierarchy), layer_rules(problem, hierarchy, goal))
-    key, place = descend(packed, Plan(_stages(trees), _orders(hierarchy)), rules)
+    key, place = descend(packed, Plan(_stages(trees), _orders(hierarchy), _alike(trees)), rules)
     if place[0] < 0:
         return None
     chains = tuple(int(leaf) for leaf in place[: len(trees)] - leaves)
     return Found(int(place[-2]), chains, (float(key[0]), float(key[1]), float(key[2])), int(place[-1]))
 
 
+def _alike(trees: list[AxisTree]) -> bool:
+    """Whether rows and columns have one tree: a mapping and the same one on its side then cost the same."""
+    return trees[-2] is trees[-1]
+
+
 def _stages(trees: list[AxisTree]) -> Ints:
-    """Per stage its axes, how many, and the levels known after it: level by level, axes with few tiles first."""
-    levels = len(trees[0].sizes) - 1
+    """Per stage its axes, how many, and the levels known after it: level by level, axes with few tiles first; but rows
+    and columns before all where they are alike, since half of them is then left out.
+    """
+    levels, alike = len(trees[0].sizes) - 1, _alike(trees)
+
+    def rank(axis: int, level: int) -> tuple[bool, int]:
+        size = trees[axis].sizes[level + 1]
+        return (alike and axis < len(trees) - 2, -size if alike else size)
+
     found = []
     for level in range(levels):
         growing = [axis for axis, tree in enumerate(trees) if tree.sizes[level] < tree.sizes[level + 1]]
         if growing:
-            found.append((level, sorted(growing, key=lambda axis: trees[axis].sizes[level + 1])))
+            found.append((level, sorted(growing, key=lambda axis: rank(axis, level))))
     found = found or [(0, [0])]
     known = [*(level for level, _ in found[1:]), levels]
     return np.array(

@@ -33,6 +33,14 @@ class Space:
     in_index: tuple[tuple[int, ...], ...]
     out_index: tuple[tuple[int, ...], ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Taken once: the maps are long."""
+        return hash((self.in_size, self.out_size, self.in_index, self.out_index))
+
     @cached_property
     def inputs(self) -> IndexMap:
         """Input index, int64 [positions, taps]."""

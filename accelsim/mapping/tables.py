@@ -15,7 +15,7 @@ Beside the columns, `moves` tells at which levels a loop that moves each operand
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -114,6 +114,12 @@ class AxisTable:
     moves: Ints
     stays: Ints
 
+    @cached_property
+    def least(self) -> Floats:
+        """The least of each column over all chains."""
+        found: Floats = self.values.min(axis=0)
+        return found
+
     def keep(self, rows: Ints) -> "AxisTable":
         """Only these chains."""
         return AxisTable(self.chains[rows], self.values[rows], self.moves[rows], self.stays[rows])
@@ -162,6 +168,7 @@ def chains_of(size: int, lanes: int, fan_level: int, tiles: Tiles, limits: tuple
     return np.array(sorted(found), dtype=np.int64)
 
 
+@lru_cache(maxsize=1024)
 def _factors(count: int, tiles: Tiles) -> list[int]:
     """How many inner tiles a tile may have: the divisors, or the least for every number of turns."""
     if tiles == "near":

@@ -54,7 +54,7 @@ def scored(values, moves, kept, rules, bound):
     room, flow, ones = np.empty((2, levels)), np.empty((5, levels)), np.ones(values.shape[1])
     for i in range(len(values)):
         fitting[i] = fits(values[i], ones, moves[i], kept, rules, room)
-        costs(values[i], ones, moves[i], kept, rules, flow, bound, keys[i])
+        costs(values[i], ones, moves[i], kept, rules, flow, bound, np.inf, keys[i])
     return fitting, keys
 
 

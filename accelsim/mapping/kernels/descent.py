@@ -27,17 +27,19 @@ from accelsim.mapping.kernels.rules import Rules, costs, fits
 TIE = 1e-12
 """Relative difference below which two costs are the same: the order of additions differs."""
 REFINED, KNOWN = 6, 7
+ROWS, COLUMNS = 4, 5
 CHOICES, LEADING = -2, -1
 
 
 class Plan(NamedTuple):
     """stages int64 [stages, 8]: the axes that each refines, how many, and how many levels are known after it. orders
     int64 [orders + 2, levels]: the bit of the operand that each keeps in place; then the bits of all worth keeping, and
-    the first of them.
+    the first of them. alike: rows and columns have one tree.
     """
 
     stages: Ints
     orders: Ints
+    alike: bool
 
 
 class Best(NamedTuple):
@@ -122,7 +124,8 @@ def look(
         return False
     if known == 0 and best.place[0] < 0:
         return True
-    costs(a, b, moves, kept, rules, j.flow, not complete, j.key)
+    enough = best.key[0] * (1 + TIE) if best.place[0] >= 0 else np.inf
+    costs(a, b, moves, kept, rules, j.flow, not complete, enough, j.key)
     return promising(j.key, best)
 
 
@@ -146,6 +149,14 @@ def shave(kept: Ints, trees: Trees, plan: Plan, rules: Rules, best: Best, s: Scr
             if not nodes[trees.axes[axis, ROOT], ALIVE]:
                 return False
     return True
+
+
+@part
+def mirror(k: int, place: Ints, trees: Trees, s: Scratch) -> None:
+    """Where rows and columns were alike so far, columns begin with what rows have: the rest is the same, turned."""
+    rows, columns = trees.axes[ROWS, ROOT], trees.axes[COLUMNS, ROOT]
+    if place[ROWS] - rows == place[COLUMNS] - columns:
+        s.cursor[0, k] = s.cursor[0, k - 1] - 1 - rows + columns
 
 
 @part
@@ -199,6 +210,8 @@ def expand(
         if not whole:
             k += 1
             enter(k, place[axes[k]], trees, s)
+            if plan.alike and axes[k] == COLUMNS and axes[k - 1] == ROWS:
+                mirror(k, place, trees, s)
         elif complete:
             best.key[:] = j.key
             chosen(best.place, place, axes, refined, s)

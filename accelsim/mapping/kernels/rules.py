@@ -42,11 +42,9 @@ def slot(rules: Rules, i: int, running: int, kept: Ints) -> int:
     if rules.boundaries[i, EVERY_STEP]:
         return 0
     operand, levels = rules.boundaries[i, OPERAND], len(rules.memories)
-    left = (running >> (operand * levels)) & ((1 << rules.boundaries[i, CHILD]) - 1)
-    last = -1
-    while left:
-        left >>= 1
-        last += 1
+    moving, last = running >> (operand * levels), rules.boundaries[i, CHILD] - 1
+    while last >= 0 and not moving >> last & 1:
+        last -= 1
     return last + 1 - (kept[last] >> operand & 1) if last >= 0 else 0
 
 
@@ -224,9 +222,12 @@ def costs(
     rules: Rules,
     flow: Floats,
     bound: bool,
+    enough: float,
     key: Floats,
 ) -> None:
-    """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row."""
+    """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row. Latency
+    is left out where the goal is another and already more than `enough`.
+    """
     flow[:] = 0.0
     add_read_only(a, b, running, kept, rules, flow, bound)
     add_sums(a, b, running, kept, rules, flow, bound)
@@ -234,13 +235,11 @@ def costs(
     energy = rules.layer[MAC_PJ]
     for level in range(len(memories)):
         energy = energy + flow[0, level] * memories[level, READ_PJ] + flow[1, level] * memories[level, WRITE_PJ]
-    cycles = latency(a[0] * b[0] + flow[4].sum(), memories, flow)
-    key[0] = energy
-    if goal == LATENCY:
-        key[0] = cycles
-    elif goal == EDP:
-        key[0] = energy * cycles
-    elif goal == OFFCHIP:
-        key[0] = flow[0, 0] + flow[1, 0]
+    key[0] = flow[0, 0] + flow[1, 0] if goal == OFFCHIP else energy
     key[1] = energy
-    key[2] = cycles
+    if goal in (LATENCY, EDP) or key[0] <= enough:
+        key[2] = latency(a[0] * b[0] + flow[4].sum(), memories, flow)
+    if goal == LATENCY:
+        key[0] = key[2]
+    elif goal == EDP:
+        key[0] = energy * key[2]
