@@ -118,9 +118,11 @@ def energy_of(machine: str, layer: Layer, bits: Bits) -> float:
 def booked_bits(machine: str, stored: dict[str, Any], rules: Booking = ALL) -> Bits:
     """The bits that ZigZag would book for what our counter counts."""
     found: Bits = {}
+    layer = layer_of(stored)
     for operand in OPERANDS:
-        plain = nest_of(machine, stored, operand, problem_of(layer_of(stored)))
-        for t in [t for t in transfers(plain) if t.operand == operand]:
+        plain, padded = (transfers(nest_of(machine, stored, operand, problem_of(layer, axes))) for axes in ("", "hw"))
+        for t, every in [pair for pair in zip(plain, padded, strict=True) if pair[0].operand == operand]:
+            t = replace(t, fetches=every.fetches)  # tiles of padding alone are periods too
             for (memory, way), amount in _Boundary(machine, stored, t, rules).bits().items():
                 found[memory, operand, way] = found.get((memory, operand, way), 0.0) + float(amount)
     return found
@@ -188,7 +190,8 @@ class _Boundary:
         whole = nest_of(self.machine, self.stored, "I", problem_of(layer, "hw"))
         padded = "".join(name for name in "hw" if _reach(whole, name, t, at_parent) <= getattr(layer, name).size)
         nest = nest_of(self.machine, self.stored, "I", problem_of(layer, padded))
-        return next(u for u in transfers(nest) if (u.operand, u.parent) == ("I", t.parent))
+        counted = next(u for u in transfers(nest) if (u.operand, u.parent) == ("I", t.parent))
+        return replace(counted, fetches=t.fetches)
 
 
 def _reach(nest: Nest, axis: str, t: Transfer, at_parent: bool) -> int:
