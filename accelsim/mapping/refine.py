@@ -6,7 +6,7 @@ Depths at which nothing is left to choose are left out.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +27,12 @@ class AxisTree:
     least: Floats
     nodes: Ints
     sizes: tuple[int, ...]
+
+    @cached_property
+    def running(self) -> tuple[int, int]:
+        """Loops that run in any chain and move an operand; those that do not move it."""
+        moves, stays = np.bitwise_or.reduce(self.nodes[self.leaves :, :2])
+        return int(moves), int(stays)
 
     @property
     def leaves(self) -> int:

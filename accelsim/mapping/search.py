@@ -9,7 +9,7 @@ mapping is opened first, so that a good mapping is at hand early (`kernels/desce
 
 An order keeps an operand in place at a level. That changes a count only where both loops that move the operand and
 loops that do not run there. Where the operand kept gains nothing, the same tiles with another operand, or with the
-first one if none gains, cost no more, so that order is left out.
+first one if none gains, cost no more, so that order is left out; at once where no chain lets it gain.
 """
 
 from dataclasses import dataclass
@@ -71,11 +71,12 @@ def search(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal, trees: list[
         np.concatenate([tree.least for tree in trees]), nodes, np.stack([roots, [*leaves, roots[-1]]], axis=1)
     )
     rules = Rules(boundary_rules(hierarchy), memory_rules(hierarchy), layer_rules(problem, hierarchy, goal))
-    key, place = descend(packed, Plan(_stages(trees), _orders(hierarchy), _alike(trees)), rules)
+    worth = _worth(trees, hierarchy)
+    key, place = descend(packed, Plan(_stages(trees), _orders(hierarchy, worth), _alike(trees)), rules)
     if place[0] < 0:
         return None
     chains = tuple(int(leaf) for leaf in place[: len(trees)] - leaves)
-    return Found(int(place[-2]), chains, (float(key[0]), float(key[1]), float(key[2])), int(place[-1]))
+    return Found(worth[int(place[-2])], chains, (float(key[0]), float(key[1]), float(key[2])), int(place[-1]))
 
 
 def _alike(trees: list[AxisTree]) -> bool:
@@ -108,12 +109,32 @@ def _stages(trees: list[AxisTree]) -> Ints:
     )
 
 
-@lru_cache(maxsize=256)
-def _orders(hierarchy: Hierarchy) -> Ints:
-    """Bits of the operands kept per order and level; then those of all choices, and of the first."""
-    choices = [[_bits(operands) for operands in level] for level in stationary_choices(hierarchy)]
-    kept = [[_bits(operands) for operands in order] for order in orders_of(hierarchy)]
-    return np.array([*kept, [sum(level) for level in choices], [level[0] for level in choices]])
+def _worth(trees: list[AxisTree], hierarchy: Hierarchy) -> tuple[int, ...]:
+    """The orders in which every operand that is kept in place can gain by it: loops that move it and loops that do not
+    may run at the level. Or it is the first choice there, which stands for all that gain nothing.
+    """
+    moving, staying = 0, 0
+    for tree in trees:
+        moving, staying = moving | tree.running[0], staying | tree.running[1]
+    return _gaining(hierarchy, moving & staying)
+
+
+@lru_cache(maxsize=1024)
+def _gaining(hierarchy: Hierarchy, gains: int) -> tuple[int, ...]:
+    good = [
+        {kept for kept in every if kept == every[0] or gains >> OPERANDS.index(kept) * hierarchy.levels + level & 1}
+        for level, every in enumerate(stationary_choices(hierarchy))
+    ]
+    orders = enumerate(orders_of(hierarchy))
+    return tuple(i for i, order in orders if all(kept in some for kept, some in zip(order, good, strict=True)))
+
+
+@lru_cache(maxsize=1024)
+def _orders(hierarchy: Hierarchy, worth: tuple[int, ...]) -> Ints:
+    """Bits of the operands kept per order and level; then those of all these orders, and of the first choices."""
+    orders, choices = orders_of(hierarchy), stationary_choices(hierarchy)
+    kept = np.array([[_bits(operands) for operands in orders[i]] for i in worth])
+    return np.concatenate([kept, [np.bitwise_or.reduce(kept), [_bits(level[0]) for level in choices]]])
 
 
 def _bits(operands: str) -> int:
