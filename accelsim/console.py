@@ -102,8 +102,8 @@ def _cost_lines(report: Report) -> list[str]:
 
 
 def _rate(steady: Figures) -> str:
-    """Images a second of a pipeline in a long run."""
-    return f", {steady['images_per_s']:,.4g} images/s" if "images_per_s" in steady else ""
+    """Images a second in a long run."""
+    return f", {steady['images_per_s']:,.4g} images/s" if steady.get("images_per_s") else ""
 
 
 def _resource_lines(report: Report) -> list[str]:

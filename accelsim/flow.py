@@ -15,7 +15,7 @@ from accelsim.hardware.load import load_architecture
 from accelsim.ir.graph import Graph
 from accelsim.ir.program import Program
 from accelsim.mapping.by_hand import read_mappings
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.mapping.score import GOALS, Goal
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise

@@ -54,7 +54,7 @@ def make_report(facts: RunFacts, cost: Cost | NoFormat) -> Report:
     counts = _counts(facts, rows)
     if isinstance(cost, NoFormat):
         nothing = dict.fromkeys(_COST_KEYS)
-        steady = {"offchip_bytes": None, "energy_j": None}
+        steady = dict.fromkeys(("offchip_bytes", "energy_j", "latency_s", "images_per_s"))
         said = (cost.reason, *_program_assumptions(facts))
         return Report(_provenance(facts), counts | nothing, {}, steady, {}, {}, None, None, {}, rows, said)
     totals = counts | _cost_totals(facts, cost)
@@ -152,7 +152,9 @@ def _steady(facts: RunFacts, cost: Cost) -> Figures:
         "energy_j_high": cost.steady_energy.high,
     }
     steady: Figures = {key: value / facts.batch for key, value in per_batch.items()}
-    return steady if cost.images_per_s_steady is None else steady | {"images_per_s": cost.images_per_s_steady}
+    if not cost.steady_s:
+        return steady | {"latency_s": None, "images_per_s": None}
+    return steady | {"latency_s": cost.steady_s / facts.batch, "images_per_s": facts.batch / cost.steady_s}
 
 
 def _row(facts: RunFacts, node: Node, step: StepCost | None) -> Figures:

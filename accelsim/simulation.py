@@ -20,7 +20,7 @@ from accelsim.frontend.workload import CALIBRATION_IMAGES, Workload
 from accelsim.hardware.architecture import Machine
 from accelsim.ir.graph import Weights
 from accelsim.ir.program import Program
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.passes.calibrate import calibrate, needs_calibration
 from accelsim.passes.normalise import normalise
 from accelsim.passes.quantize import quantize_weights

@@ -27,7 +27,7 @@ from accelsim.frontend.workload import Workload, load_workload
 from accelsim.hardware.load import parse_architecture
 from accelsim.hardware.reram import ReramArchitecture
 from accelsim.ir.ops import Linear
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.simulation import Simulation, run_images
 from accelsim.study.variant import changed, machine_data
 

@@ -20,7 +20,7 @@ from accelsim.formats.quantize import dequantize, quantize
 from accelsim.formats.text import parse_precision
 from accelsim.frontend.workload import load_workload
 from accelsim.hardware.load import load_architecture
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.passes.calibrate import calibrate
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise
@@ -90,17 +90,17 @@ def test_parts_add_up(precision, batch):
         assert row["offchip_bytes"] == -(-offchip // 8)
 
 
-@pytest.mark.parametrize("goal", ["energy", "offchip"])
-def test_nothing_kept_reaches_the_compulsory_floor(goal):
-    """Weights, activations between layers and the ends once each, plus the constants: not a byte more."""
-    workload, machine = load_workload("dcgan32"), load_architecture("zcu104")
-    program = assign_formats(normalise(workload.graph, None)[0], parse_precision("int8"))
-    made = cost(program, machine, 1, ScheduleOptions(goal=goal, residency=False))
-    assert (made.offchip_read_bits + made.offchip_write_bits) // 8 == FLOOR + CONSTANTS
+def test_nothing_kept_reaches_the_compulsory_floor():
+    """Weights, activations between layers and the ends once each, plus the constants: not a byte more. Least energy may
+    be worth some bytes.
+    """
+    offchip, energy = (estimated(residency=False, goal=goal) for goal in ("offchip", "energy"))
+    assert offchip.totals["offchip_bytes"] == FLOOR + CONSTANTS <= energy.totals["offchip_bytes"]
+    assert energy.totals["energy_j"] <= offchip.totals["energy_j"]
 
 
 def test_nothing_kept_in_the_report():
-    report = estimated(residency=False)
+    report = estimated(residency=False, goal="offchip")
     assert report.memory_plan["constant_bytes"] == CONSTANTS
     assert report.totals["offchip_bytes"] == FLOOR + CONSTANTS
     assert report.memory_plan["pinned_weight_bytes"] == 0 and report.memory_plan["resident"] == []

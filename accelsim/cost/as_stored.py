@@ -1,16 +1,16 @@
 """A step as it runs on a machine that makes use of zeros: what it moves off chip, how long that takes, what rests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from accelsim.cost.gating import gating_of, idle_share
-from accelsim.cost.ports import coded_latency
 from accelsim.cost.run_length import coded_traffic, stored_shares
 from accelsim.cost.zeros import KnownZeros
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.spatial import SpatialArchitecture
-from accelsim.mapping.schedule import Schedule, ScheduledStep
+from accelsim.mapping.residency import MemoryPlan
+from accelsim.mapping.scheduled import ScheduledStep
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,17 @@ def uses_zeros(machine: Architecture) -> bool:
     return gating_of(machine) is not None or machine.memories[0].run_length is not None
 
 
-def as_stored(made: Schedule, machine: Architecture, zeros: KnownZeros) -> tuple[StoredStep, ...]:
-    """Every step of a schedule."""
+def as_stored(
+    steps: Sequence[ScheduledStep], kept: MemoryPlan, machine: Architecture, zeros: KnownZeros
+) -> tuple[StoredStep, ...]:
+    """Every step of a batch, under its memory plan."""
     if not uses_zeros(machine):
-        return tuple(StoredStep(step) for step in made.steps)
-    resident = frozenset(made.plan.resident)
-    written = {step.task.writes for step in made.steps}
+        return tuple(StoredStep(step) for step in steps)
+    resident = frozenset(kept.resident)
+    written = {step.task.writes for step in steps}
     seen: set[str] = set()
     found = []
-    for step in made.steps:
+    for step in steps:
         there = frozenset(name for name in resident if name in written or name in seen)
         found.append(_stored_step(step, machine, zeros, there))
         seen.update(step.task.reads)
@@ -70,10 +72,10 @@ def _latency(step: ScheduledStep, machine: Architecture, shares: Mapping[str, Fr
     if mapped is None:
         return max(float(step.cycles), offchip_bits / machine.memories[0].bits_per_cycle(machine.clock_hz))
     assert task.pace is not None  # what is mapped has one
-    of_operand = {"I": shares[task.reads[0]], "O": shares[task.writes]}
+    of_operand = {"I": float(shares[task.reads[0]]), "O": float(shares[task.writes])}
     if task.is_product:
-        of_operand["W"] = shares[task.reads[1]]
-    saved = mapped.latency_cycles - coded_latency(mapped, of_operand)
+        of_operand["W"] = float(shares[task.reads[1]])
+    saved = mapped.latency_cycles - mapped.latency_with(of_operand)
     return step.latency_cycles - saved * task.pace.cycles_per_step
 
 

@@ -1,7 +1,7 @@
 """The cost of a program on a machine: one record per step and the totals of one batch."""
 
 from accelsim.cost.as_stored import StoredStep, as_stored, uses_zeros, zero_sentences
-from accelsim.cost.energy import Prices, by_component, prices, saved_energy, step_energy, total
+from accelsim.cost.energy import Components, Prices, by_component, prices, step_energy, total
 from accelsim.cost.kinds import further_energy, kind_assumptions, resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.zeros import NOTHING_KNOWN, KnownZeros
@@ -10,7 +10,8 @@ from accelsim.hardware.architecture import Architecture, Machine
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir.program import Program
 from accelsim.mapping.by_hand import GivenMappings, with_mappings
-from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions, merged_traffic, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import Schedule, ScheduledStep, ScheduleOptions, merged_traffic
 from accelsim.mapping.tasks import tasks
 
 
@@ -59,8 +60,9 @@ def with_zeros(made: Cost, machine: Machine, zeros: KnownZeros) -> Cost:
 
 
 def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cost:
-    stored, price = as_stored(made, machine, zeros), prices(machine)
+    stored, price = as_stored(made.steps, made.plan, machine, zeros), prices(machine)
     steps = tuple(_step_cost(plain, now, machine, price) for plain, now in zip(made.steps, stored, strict=True))
+    later = as_stored(made.later, made.plan, machine, zeros)
     offchip = [row for step in steps for row in step.scheduled.offchip]
     return Cost(
         steps=steps,
@@ -73,7 +75,8 @@ def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cos
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=sum(step.saved_bits for step in made.steps),
-        saved_energy=total(saved_energy(step, machine, price, made.on_chip) for step in made.steps),
+        steady_energy=total(by_component(_energy(step, machine, price) for step in later).values()),
+        steady_s=sum(step.step.latency_cycles for step in later) / machine.clock_hz,
         resources=resources(machine, made),
         assumptions=(
             *made.tasks.assumptions,
@@ -96,12 +99,16 @@ def _step_cost(plain: ScheduledStep, stored: StoredStep, machine: Architecture, 
     return StepCost(
         scheduled=step,
         accesses=accesses,
-        energy=step_energy(step, machine, price, stored.idle) | further_energy(machine, step),
+        energy=_energy(stored, machine, price),
         latency_s=step.latency_cycles / machine.clock_hz,
         utilisation=None if mapping is None or not peak else mapping.problem.macs / peak,
         bound="compute" if step.latency_cycles < 2 * step.cycles else "memory",
         figures=stored.figures,
     )
+
+
+def _energy(stored: StoredStep, machine: Architecture, price: Prices) -> Components:
+    return step_energy(stored.step, machine, price, stored.idle) | further_energy(machine, stored.step)
 
 
 def _model_assumptions(made: Schedule) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from accelsim.cost.crossbar_peak import FEMTO, integration
 from accelsim.cost.crossbar_values import value_sentences
-from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, total
+from accelsim.cost.energy import NOTHING, STATIC, Components, by_component, minus, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.hardware.architecture import PICO, Machine
@@ -20,7 +20,7 @@ from accelsim.ir.ops import Product
 from accelsim.ir.program import Program
 from accelsim.mapping.crossbar import CrossbarLayer
 from accelsim.mapping.crossbar_schedule import CELLS, EDRAM, OFFCHIP, CrossbarStep, crossbar_schedule
-from accelsim.mapping.schedule import Schedule, ScheduleOptions, merged_traffic
+from accelsim.mapping.scheduled import Schedule, ScheduleOptions, merged_traffic
 
 
 def crossbar_cost(program: Program, machine: Machine, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
@@ -37,18 +37,21 @@ def crossbar_cost(program: Program, machine: Machine, batch: int, options: Sched
     steps = tuple(_step_cost(step, machine) for step in scheduled)
     offchip = [row for step in scheduled for row in step.offchip]
     resources = crossbar_resources(scheduled, machine.reram, made)
+    components, latency_s = by_component(step.energy for step in steps), sum(step.latency_s for step in steps)
+    energy = total(components.values())
     return Cost(
         steps=steps,
         schedule=made,
-        energy=by_component(step.energy for step in steps),
-        latency_s=sum(step.latency_s for step in steps),
+        energy=components,
+        latency_s=latency_s,
         offchip_read_bits=sum(row.read_bits for row in offchip),
         offchip_write_bits=sum(row.write_bits for row in offchip),
         offchip_bits_by_operand={
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=sum(step.saved_bits for step in scheduled),
-        saved_energy=total(_saved_energy(step, machine.reram) for step in scheduled),
+        steady_energy=minus(energy, total(_saved_energy(step, machine) for step in scheduled)),
+        steady_s=latency_s - sum(_spared_s(step, machine.reram) for step in scheduled),
         resources=resources,
         assumptions=(*_assumptions(scheduled, machine, resources), *machine.assumptions()),
     )
@@ -109,11 +112,18 @@ def _write_energy(chip: Reram) -> Quantity:
     return NOTHING if chip.cell.write_energy_pj is None else chip.cell.write_energy_pj * PICO
 
 
-def _saved_energy(step: CrossbarStep, chip: Reram) -> Quantity:
+def _spared_s(step: CrossbarStep, chip: Reram) -> float:
+    """Seconds that a later batch need not wait for what stays."""
+    return step.spared_cycles * chip.cycle_s
+
+
+def _saved_energy(step: CrossbarStep, machine: ReramArchitecture) -> Quantity:
     """J that a later batch saves: weights stay in the cells, constants in the buffers."""
+    chip = machine.reram
     constants = step.saved_bits - (8 * step.task.weight_bytes if step.saved_cells else 0)
     moved = (_link_energy(chip) + chip.tile.router.energy_j_per_bit) * step.saved_bits
-    return moved + chip.tile.edram.energy_j_per_bit * constants + _write_energy(chip) * step.saved_cells
+    idle = machine.static_power_w * _spared_s(step, chip)
+    return moved + chip.tile.edram.energy_j_per_bit * constants + _write_energy(chip) * step.saved_cells + idle
 
 
 def crossbar_resources(steps: Iterable[CrossbarStep], chip: Reram, made: Schedule) -> Resources:

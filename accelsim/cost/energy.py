@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from accelsim.cost.gating import gated_bits, gating_of
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.quantity import Quantity
-from accelsim.mapping.schedule import ScheduledStep
+from accelsim.mapping.scheduled import ScheduledStep
 
 MAC, STATIC = "mac", "static"
 Components = dict[str, Quantity]
@@ -47,12 +47,6 @@ def step_energy(step: ScheduledStep, machine: Architecture, price: Prices, idle:
         energy[memory] = _both(read, bits, write, sum(row.write_bits for row in rows))
     energy[STATIC] = price.static_power_w * (step.latency_cycles / machine.clock_hz)
     return energy
-
-
-def saved_energy(step: ScheduledStep, machine: Architecture, price: Prices, on_chip: str) -> Quantity:
-    """J that a later batch saves because pinned weights are not fetched and written again."""
-    read, write = price.bits[machine.memories[0].name][0], price.bits[on_chip][1]
-    return _both(read, step.saved_bits, write, step.saved_bits) if step.saved_bits else NOTHING
 
 
 def _both(read: Quantity, read_bits: float, write: Quantity, write_bits: float) -> Quantity:

@@ -12,7 +12,7 @@ from accelsim.cost.zeros import KnownZeros
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.spatial import SpatialArchitecture, ZeroGating
 from accelsim.mapping.layer_problem import LayerProblem
-from accelsim.mapping.schedule import ScheduledStep
+from accelsim.mapping.scheduled import ScheduledStep
 
 
 def gating_of(machine: Architecture) -> ZeroGating | None:

@@ -14,7 +14,7 @@ from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.spatial import SpatialArchitecture
 from accelsim.mapping.mapper import Mapping
 from accelsim.mapping.pace import depthwise
-from accelsim.mapping.schedule import Schedule, ScheduledStep
+from accelsim.mapping.scheduled import Schedule, ScheduledStep
 
 NETWORK, PACKING, RESULTS = "network", "packing", "results"
 

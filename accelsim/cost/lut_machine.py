@@ -15,7 +15,7 @@ from accelsim.hardware.architecture import FpgaArchitecture, Memory
 from accelsim.hardware.number_formats import factors
 from accelsim.ir.ops import Tanh
 from accelsim.mapping.mapper import Mapping
-from accelsim.mapping.schedule import Schedule, ScheduledStep
+from accelsim.mapping.scheduled import Schedule, ScheduledStep
 
 FLOAT_REASON = "no measured LUT cost of floating-point operators"
 IDLE_REASON = "no step of the program multiplies on the array"

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from accelsim.cost.energy import Components, minus, total
+from accelsim.cost.energy import Components, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.hardware.quantity import Quantity
-from accelsim.mapping.schedule import Schedule, ScheduledStep
+from accelsim.mapping.scheduled import Schedule, ScheduledStep
 
 OPERANDS = ("weights", "inputs", "outputs", "partial_sums")
 Bound = Literal["compute", "memory"]
@@ -42,18 +42,15 @@ class Cost:
     offchip_bits_by_operand: Mapping[str, int]
     saved_bits: int
     """Off-chip weight bits that later batches do not read."""
-    saved_energy: Quantity
+    steady_energy: Quantity
+    """J of a later batch, which finds pinned weights in place."""
+    steady_s: float | None
+    """From one batch to the next in a long run: of layers one after the other the latency of a later batch, of a
+    pipeline its interval; None where that has no timing."""
     resources: Resources | None
     assumptions: tuple[str, ...]
-    images_per_s_steady: float | None = None
-    """Of a pipeline in a long run; None where layers follow one another, and `images_per_s` of a batch says it."""
 
     @property
     def energy_total(self) -> Quantity:
         """J of one batch, all components."""
         return total(self.energy.values())
-
-    @property
-    def steady_energy(self) -> Quantity:
-        """J of a later batch; static energy is that of the cold batch, which is not shorter."""
-        return minus(self.energy_total, self.saved_energy)

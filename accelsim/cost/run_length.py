@@ -14,7 +14,7 @@ from math import ceil
 from accelsim.cost.zeros import KnownZeros, TensorZeros
 from accelsim.engine.zero_runs import ZeroRuns
 from accelsim.hardware.run_length import RunLength
-from accelsim.mapping.schedule import ScheduledStep
+from accelsim.mapping.scheduled import ScheduledStep
 from accelsim.mapping.traffic import Traffic
 
 PLAIN = Fraction(1)

@@ -7,7 +7,7 @@ device) and `board` (all else on the board) over the latency of the batch.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accelsim.cost.energy import MAC, STATIC, Components, by_component
+from accelsim.cost.energy import MAC, STATIC, Components, by_component, minus, total
 from accelsim.cost.fpga_resources import Resources
 from accelsim.cost.records import OPERANDS, Cost, StepCost
 from accelsim.cost.stream_resources import LayerRoom, layer_room, stream_resources
@@ -18,7 +18,7 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.quantity import Quantity
 from accelsim.hardware.stream import Folding, StreamArchitecture
 from accelsim.ir.program import Program
-from accelsim.mapping.schedule import merged_traffic
+from accelsim.mapping.scheduled import merged_traffic
 from accelsim.mapping.stream_schedule import BLOCK_RAM, LUT_RAM, OFFCHIP, StreamSchedule, StreamStep, stream_schedule
 
 BOARD = "board"
@@ -85,10 +85,11 @@ def stream_cost(program: Program, machine: Machine, batch: int) -> Cost | NoForm
     made = replace(made, steps=scheduled)
     steps = tuple(_step_cost(step, machine, made) for step in scheduled)
     offchip = [row for step in scheduled for row in step.offchip]
+    components = by_component(step.energy for step in steps)
     return Cost(
         steps=steps,
         schedule=made,
-        energy=by_component(step.energy for step in steps),
+        energy=components,
         latency_s=sum(step.latency_s for step in steps),
         offchip_read_bits=sum(row.read_bits for row in offchip),
         offchip_write_bits=sum(row.write_bits for row in offchip),
@@ -96,10 +97,10 @@ def stream_cost(program: Program, machine: Machine, batch: int) -> Cost | NoForm
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=0,
-        saved_energy=_filling(machine, made),
+        steady_energy=minus(total(components.values()), _filling(machine, made)),
+        steady_s=None if made.timing is None else batch * made.timing.interval / machine.clock_hz,
         resources=resources,
         assumptions=(*made.tasks.assumptions, *_sentences(program, machine, made, resources), *machine.assumptions()),
-        images_per_s_steady=None if made.timing is None else machine.clock_hz / made.timing.interval,
     )
 
 

@@ -17,7 +17,7 @@ from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.addressed import addressed
 from accelsim.mapping.crossbar import CrossbarLayer, crossbar_layer
 from accelsim.mapping.residency import MemoryPlan, Step, plan
-from accelsim.mapping.schedule import Schedule, ScheduledStep, ScheduleOptions
+from accelsim.mapping.scheduled import Schedule, ScheduledStep, ScheduleOptions
 from accelsim.mapping.tasks import Task, Tasks, task_of, tensor_bytes
 from accelsim.mapping.traffic import Traffic
 
@@ -35,6 +35,8 @@ class CrossbarStep(ScheduledStep):
     router_bits: int = 0
     saved_cells: int = 0
     """Cells that a later batch does not program again."""
+    spared_cycles: float = 0.0
+    """Cycles of a crossbar that a later batch does not wait for weights and constants."""
 
     @property
     def macs(self) -> int:
@@ -174,8 +176,10 @@ def _step(
     loaded = 8 * (task.weight_bytes + task.constant_bytes)
     streamed = sum(row.read_bits + row.write_bits for row in traffic if row.memory == OFFCHIP) - loaded
     cycles = _cycles(task, layer, room)
-    latency = _load_cycles(loaded, layer, room) + max(cycles, streamed / chip.offchip_bits_per_cycle)
     stay = room.weights_stay and linear is not None
+    saved = 8 * (room.plan.pinned_bytes[index] + (task.weight_bytes if stay else 0))
+    loading = _load_cycles(loaded, layer, room)
+    latency = loading + max(cycles, streamed / chip.offchip_bits_per_cycle)
     return CrossbarStep(
         task=task,
         mapping=None,
@@ -183,11 +187,12 @@ def _step(
         cycles=cycles,
         latency_cycles=latency + (chip.pipeline_cycles if layer else 0),
         weight_reads=1,
-        saved_bits=8 * (room.plan.pinned_bytes[index] + (task.weight_bytes if stay else 0)),
+        saved_bits=saved,
         layer=layer,
         bus_bits=_bus_bits(task, layer, room.batch, sum_bits),
         router_bits=loaded + _router_bits(task, layer, room, sum_bits),
         saved_cells=layer.cells if layer and stay else 0,
+        spared_cycles=loading - _load_cycles(loaded - saved, None if stay else layer, room),
     )
 
 

@@ -68,6 +68,8 @@ class Hierarchy:
     partial_sum_bits: int = 32
     output_bits: int = 8
     mac_pj: float = 0.0
+    static_pj: float = 0.0
+    """What the machine draws in one cycle whatever it does."""
     by_hand: tuple[tuple[tuple[str, int], ...], ...] | None = None
     """Per memory the loops inside it, outermost first: dim, length of its chunks. None: the mapper chooses them."""
     at_pe: Dataflow = FREE

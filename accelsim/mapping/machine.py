@@ -46,8 +46,8 @@ def machine_hierarchy(
 ) -> Hierarchy:
     """Memories, fan-out and widths for one layer in the given formats (bits per word).
 
-    Without a problem, of a layer that fills every lane. Bandwidths are per step of the nest, which takes
-    `cycles_per_step` clock cycles.
+    Without a problem, of a layer that fills every lane. Bandwidths, and what is drawn all the time, are per step of the
+    nest, which takes `cycles_per_step` clock cycles.
     """
     lanes = _lanes(machine, match, problem)
     copies = prod(min(count, problem.size[dim]) if problem else count for dim, count in lanes)
@@ -66,6 +66,7 @@ def machine_hierarchy(
         partial_sum_bits=sum_bits,
         output_bits=output_bits,
         mac_pj=match.cost.energy_pj.value,
+        static_pj=machine.static_power_w.value * 1e12 / machine.clock_hz * cycles_per_step,
         at_pe=_at_pe(machine),
     )
 

@@ -1,5 +1,6 @@
 """The mapper: the best loop nest of a layer on a hierarchy of memories."""
 
+from collections.abc import Mapping as Sizes
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import ceil, prod
@@ -16,7 +17,7 @@ from accelsim.mapping.refusal import refusal
 from accelsim.mapping.score import Goal, orders_of
 from accelsim.mapping.search import Found, better, search
 from accelsim.mapping.tables import AxisTable, Tiles, axis_tables, columns_of, limits_of, skeleton
-from accelsim.mapping.traffic import Costs, Traffic, costs
+from accelsim.mapping.traffic import Costs, Traffic, costs, latency
 from accelsim.mapping.unfold import Unfolded, unfolded
 
 __all__ = ["Goal", "Mapping", "best_mapping", "least_bytes"]
@@ -56,9 +57,16 @@ class Mapping:
         """Cycles with fill, drain and bandwidth stalls."""
         return self.costs.latency_cycles
 
+    def latency_with(self, shares: Sizes[str, float]) -> float:
+        """Cycles where of operands less moves off chip than their words: stored in a code, or there in part.
+
+        shares: operand W, I or O -> bits that move off chip over those of its words.
+        """
+        return latency(self.nest, self.hierarchy, self.transfers, self.traffic, self.cycles, shares)
+
     @property
     def energy_pj(self) -> float:
-        """Energy of all traffic and multiplies."""
+        """Energy of all traffic and multiplies, and what is drawn all the time meanwhile."""
         return self.costs.energy_pj
 
     @property

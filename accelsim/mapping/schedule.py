@@ -1,9 +1,11 @@
 """The whole program on the machine: the memory plan first, then a mapping for each layer in what room it leaves.
 
-A layer's working room is the least of a few shares of the on-chip memory in which its best mapping is nearly as good
-as with all of it; the plan keeps tensors and pins weights in the rest. Weights that are pinned whole are loaded once
-per batch before the layer; weights that are pinned in part stream through the working room in the first batch, and
-their pinned bytes are not fetched again in later ones. Weights that layers share are pinned once, by the first of them.
+A layer's working room is worth what it takes from pinned weights: of rooms of 1, 4, 16 KiB and so on it gets the one
+in which its best mapping and the weights that a later batch fetches in place of the room cost least (`rooms.py`); the
+plan keeps tensors and pins weights in the rest, and each layer is then mapped into all that is left to it. Weights that
+are pinned whole are loaded once per batch before the layer, or stream to their place while it runs, whichever is
+better; weights that are pinned in part stream through the working room in the first batch, and their pinned bytes are
+not fetched again in later ones. Weights that layers share are pinned once, by the first of them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,42 +16,17 @@ from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import on_chip_memory
 from accelsim.mapping.mapper import best_mapping, least_bytes
-from accelsim.mapping.residency import MemoryPlan, Step, plan
-from accelsim.mapping.score import Goal
-from accelsim.mapping.step_schedule import Beside, Held, Place, mapped_step, named, streamed_step, weight_reads
-from accelsim.mapping.step_schedule import ScheduledStep as ScheduledStep
-from accelsim.mapping.step_schedule import merged_traffic as merged_traffic
+from accelsim.mapping.residency import Step, plan
+from accelsim.mapping.rooms import Room, weight_reads, working_room
+from accelsim.mapping.running import Beside, Held, Place, Run, run_step, value
+from accelsim.mapping.scheduled import Schedule, ScheduleOptions
 from accelsim.mapping.tasks import Task, Tasks
 
-WORK_SHARES = (1 / 32, 1 / 8, 1 / 2)
-"""Shares of the on-chip memory tried as working room, before all of it."""
-NEARLY_AS_GOOD = 1.01
 REPLANS = 3
 """Times the plan is made at most, each time with more room for the layers that came out worse than planned."""
 
-
-@dataclass(frozen=True)
-class ScheduleOptions:
-    """goal: what each mapping minimises. residency: whether tensors and weights may stay on chip between layers."""
-
-    goal: Goal = "energy"
-    residency: bool = True
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Steps in order and the memory plan that they keep to."""
-
-    steps: tuple[ScheduledStep, ...]
-    plan: MemoryPlan
-    on_chip: str
-    tasks: Tasks
-    weights_in: str | None = None
-    """Where pinned weights live if not in the memory of the plan."""
-
-
-_Rooms = dict[tuple[LayerProblem, Hierarchy, bool], tuple[int, int]]
-"""Working room and weight reads of the layers of a program that were looked at."""
+_Rooms = dict[tuple[LayerProblem, Hierarchy, bool], Room]
+"""Of the layers of a program that were looked at."""
 
 
 class _NoRoom(Exception):
@@ -62,37 +39,44 @@ class _NoRoom(Exception):
 
 @dataclass(frozen=True)
 class _Plans:
-    """What holds for every plan; done: steps that an earlier plan scheduled with the same beside them."""
+    """What holds for every plan; done: steps that an earlier plan ran with the same beside them."""
 
     work: Tasks
     options: ScheduleOptions
     capacity: int
     place: Place
-    done: dict[tuple[int, Beside], ScheduledStep] = field(default_factory=dict)
+    done: dict[tuple[int, Beside], Run] = field(default_factory=dict)
 
 
 def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOptions) -> Schedule:
-    """Schedule every step.
+    """Schedule every step; of the plans that are tried, the one of the best later batch by the goal.
 
     Raises:
         DoesNotFit: a layer that no mapping fits; names the layer and the memory.
     """
-    on_chip = on_chip_memory(machine)
-    capacity = machine.memory(on_chip).size_bits // 8
-    plans = _Plans(work, options, capacity, Place(machine, batch, options.goal, on_chip, work.outputs))
+    place = Place(machine, on_chip_memory(machine), batch, work.outputs, options.goal)
+    plans = _Plans(work, options, machine.memory(place.on_chip).size_bits // 8, place)
     rooms: _Rooms = {}
-    steps = tuple(_plan_step(task, on_chip, capacity, options, rooms) for task in work.steps)
+    steps = tuple(_plan_step(task, plans, rooms) for task in work.steps)
     best: Schedule | None = None
     for _ in range(REPLANS):
         made, steps = _with_room(plans, steps)
-        if best is None or _later_batches_pj(made, machine) < _later_batches_pj(best, machine):
+        if best is None or _worth(made, place) < _worth(best, place):
             best = made
-        wider = _wider_rooms(made, steps, machine, options)
+        wider = _wider_rooms(made, steps, place)
         if wider == steps:
             break
         steps = wider
     assert best is not None
     return best
+
+
+def _worth(made: Schedule, place: Place) -> float:
+    """Of a later batch by the goal; energy and time are multiplied as sums."""
+    if place.goal != "edp":
+        return sum(value(step, place) for step in made.later)
+    energy, time = replace(place, goal="energy"), replace(place, goal="latency")
+    return sum(value(step, energy) for step in made.later) * sum(value(step, time) for step in made.later)
 
 
 def _with_room(plans: _Plans, steps: tuple[Step, ...]) -> tuple[Schedule, tuple[Step, ...]]:
@@ -123,19 +107,19 @@ def _scheduled(plans: _Plans, steps: tuple[Step, ...]) -> Schedule:
     kept = plan(once, work.sizes, work.outputs, plans.capacity, batch=batch, keep_activations=keep, pin_weights=keep)
     made, seen = {task.writes for task in work.steps}, set[str]()
     resident, always = frozenset(kept.resident), kept.pinned_weight_bytes
-    scheduled: list[ScheduledStep] = []
+    runs: list[Run] = []
     held: dict[str, Held] = {}
     for index, task in enumerate(work.steps):
         there = frozenset(t for t in (*task.reads, task.writes) if t in resident and (t in made or t in seen))
-        pinned = kept.pinned_bytes[index]
-        mine = held[task.node.name] = _held(task, pinned, held, plans.options)
-        beside = Beside(mine, pinned, kept.resident_bytes[index] + always if task.problem is not None else 0, there)
+        mine = held[task.node.name] = _held(task, kept.pinned_bytes[index], held, plans.options)
+        beside = Beside(mine, kept.resident_bytes[index] + always if task.problem is not None else 0, there)
         try:
-            scheduled.append(_schedule_step(index, beside, plans))
+            runs.append(_run(index, beside, plans))
         except DoesNotFit as error:
             raise _NoRoom(index, error) from None
         seen.update(task.reads)
-    return Schedule(tuple(scheduled), kept, plans.place.on_chip, work)
+    first, later = tuple(run.first for run in runs), tuple(run.later for run in runs)
+    return Schedule(first, kept, plans.place.on_chip, work, later=later)
 
 
 def _held(task: Task, pinned: int, before: dict[str, Held], options: ScheduleOptions) -> Held:
@@ -165,22 +149,7 @@ def _weights_once(work: Tasks, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     )
 
 
-def _later_batches_pj(made: Schedule, machine: Architecture) -> float:
-    """Energy of all traffic of a batch that finds the pinned weights in place, pJ."""
-    price = {
-        memory.name: (memory.read_energy_j_per_bit.value * 1e12, memory.write_energy_j_per_bit.value * 1e12)
-        for memory in machine.memories
-    }
-    total = 0.0
-    for step in made.steps:
-        total += sum(r.read_bits * price[r.memory][0] + r.write_bits * price[r.memory][1] for r in step.traffic)
-        total -= step.saved_bits * (price[machine.memories[0].name][0] + price[made.on_chip][1])
-    return total
-
-
-def _wider_rooms(
-    made: Schedule, steps: tuple[Step, ...], machine: Architecture, options: ScheduleOptions
-) -> tuple[Step, ...]:
+def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple[Step, ...]:
     """The steps; one that reads weights more often than once gets the room that it would take were nothing pinned."""
     wider = []
     for index, (step, done) in enumerate(zip(steps, made.steps, strict=True)):
@@ -189,51 +158,25 @@ def _wider_rooms(
             continue
         problem, resident = done.mapping.problem, made.plan.resident_bytes[index]
         level = done.mapping.hierarchy.level(made.on_chip)
-        free = best_mapping(problem, done.mapping.hierarchy.reserve(made.on_chip, resident), options.goal)
+        free = best_mapping(problem, done.mapping.hierarchy.reserve(made.on_chip, resident), place.goal)
         room = -(-free.costs.used_bits[level] // 8) - resident
         wider.append(replace(step, work_bytes=max(step.work_bytes, room), weight_reads=weight_reads(free)))
     return tuple(wider)
 
 
-def _plan_step(task: Task, on_chip: str, capacity: int, options: ScheduleOptions, rooms: _Rooms) -> Step:
+def _plan_step(task: Task, plans: _Plans, rooms: _Rooms) -> Step:
     held = task.weight_bytes + task.constant_bytes
     if task.problem is None or task.hierarchy is None:
         return Step(task.node.name, task.reads, (task.writes,), held)
     layer = task.problem, task.hierarchy, task.is_product
     if layer not in rooms:
-        rooms[layer] = _working_room(task, task.hierarchy, on_chip, capacity, options.goal)
-    return Step(task.node.name, task.reads, (task.writes,), held, *rooms[layer])
+        rooms[layer] = working_room(task, task.hierarchy, plans.place.on_chip, plans.capacity, plans.place.goal)
+    room = rooms[layer]
+    return Step(task.node.name, task.reads, (task.writes,), held, room.size, room.weight_reads)
 
 
-def _working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int, goal: Goal) -> tuple[int, int]:
-    """(bytes on chip, times the weights are read) of the least room that is nearly as good as the whole memory."""
-    problem = task.problem
-    assert problem is not None
-    inside = hierarchy.resident("WIO" if task.is_product else "IO", on_chip)
-    level = inside.level(on_chip)
-    try:
-        best = best_mapping(problem, inside, goal)
-    except DoesNotFit:  # unfinished sums of the whole output may need more than tiles of it
-        inside = hierarchy
-        best = named(task, lambda: best_mapping(problem, inside, goal))
-    own = -(-best.costs.used_bits[level] // 8)
-    for share in WORK_SHARES:
-        if own <= int(capacity * share):
-            return own, weight_reads(best)
-        try:
-            mapping = best_mapping(problem, inside.reserve(on_chip, int(capacity * (1 - share))), goal)
-        except DoesNotFit:
-            continue
-        if mapping.energy_pj <= NEARLY_AS_GOOD * best.energy_pj:
-            reserved = 8 * int(capacity * (1 - share))
-            return -(-(mapping.costs.used_bits[level] - reserved) // 8), weight_reads(mapping)
-    return min(-(-best.costs.used_bits[level] // 8), capacity), weight_reads(best)
-
-
-def _schedule_step(index: int, beside: Beside, plans: _Plans) -> ScheduledStep:
+def _run(index: int, beside: Beside, plans: _Plans) -> Run:
     key = index, beside
     if key not in plans.done:
-        task = plans.work.steps[index]
-        mapped = task.problem is not None and task.hierarchy is not None
-        plans.done[key] = (mapped_step if mapped else streamed_step)(task, beside, plans.place)
+        plans.done[key] = run_step(plans.work.steps[index], beside, plans.place)
     return plans.done[key]

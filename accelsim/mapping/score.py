@@ -84,7 +84,7 @@ def memory_rules(hierarchy: Hierarchy) -> Floats:
 
 
 def layer_rules(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal) -> Floats:
-    """float64 [8]: widths, words and multiplies of the layer, and the goal; see `kernels/rules.py`."""
+    """float64 [9]: widths, words and multiplies of the layer, and the goal; see `kernels/rules.py`."""
     return np.array(
         [
             hierarchy.weight_bits,
@@ -95,6 +95,7 @@ def layer_rules(problem: LayerProblem, hierarchy: Hierarchy, goal: Goal) -> Floa
             problem.macs * hierarchy.mac_pj,
             problem.bias_only_words * hierarchy.output_bits,
             GOALS.index(goal),
+            hierarchy.static_pj,
         ],
         dtype=np.float64,
     )

@@ -19,7 +19,7 @@ from accelsim.ir.graph import Node
 from accelsim.ir.ops import Constant, Shape
 from accelsim.ir.program import Program, is_view, storage_roots
 from accelsim.mapping.residency import MemoryPlan
-from accelsim.mapping.schedule import Schedule, ScheduledStep
+from accelsim.mapping.scheduled import Schedule, ScheduledStep
 from accelsim.mapping.stream_layer import Folds, StreamLayer, StreamMemory, place, stream_layer
 from accelsim.mapping.stream_timing import Timing, pipeline_timing
 from accelsim.mapping.stream_unit import LEAST_FIFO, Tokens
@@ -115,7 +115,9 @@ def stream_schedule(
     work = Tasks(tuple(step.task for step in steps), sizes, outputs, _assumptions(layers))
     depth, width = output_fifo or (0, 0)
     fifo = StreamMemory("fifo", width, depth, 1, place(width, depth, machine)) if output_fifo else None
-    return StreamSchedule(steps, _plan(steps, machine, layers), BLOCK_RAM, work, None, timing, layers, fifo)
+    return StreamSchedule(
+        steps, _plan(steps, machine, layers), BLOCK_RAM, work, timing=timing, layers=layers, output_fifo=fifo
+    )
 
 
 def pipeline_layers(

@@ -5,7 +5,7 @@ width      a memory's partial sums have the output's width where each is written
 rounding   a memory moves in accesses of `access_bits`. Tiles lie in it in the order in which they are fetched, so
            that one fetch goes on in the access in which the last one ended; but a fetch from it, or a drain into it,
            that moves anything takes at least one. Sums come back in accesses as full as those that wrote them
-energy     sum of read bits * pJ + written bits * pJ, plus multiplies * pJ
+energy     sum of read bits * pJ + written bits * pJ, plus multiplies * pJ, plus latency * pJ drawn all the time
 latency    heads + max(cycles + waiting, per port (bits - head - tail) / bandwidth) + tails
            head / tail of a port: its largest single fetch / drain, in bits / bandwidth, before / after all work
            waiting: see `waiting_cycles`
@@ -22,8 +22,10 @@ from accelsim.mapping.counts import Transfer, cycles, fetch_words, tile_words, t
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.nest import Nest
 
+OPERAND_OF = {"weights": "W", "inputs": "I", "outputs": "O"}
+"""Of a kind of data; partial sums are of none."""
 PLAIN: Mapping[str, float] = {}
-"""No operand takes less room than its words."""
+"""No operand moves less than its words."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ def costs(nest: Nest, hierarchy: Hierarchy) -> Costs:
     for row in traffic:
         memory = hierarchy.memories[row.level]
         energy += row.read_bits * memory.read_pj_per_bit + row.write_bits * memory.write_pj_per_bit
-    tiles = _tile_bits(nest, hierarchy, moved)
+    tiles, lasts = _tile_bits(nest, hierarchy, moved), latency(nest, hierarchy, moved, traffic, steps)
     return Costs(
         transfers=moved,
         traffic=traffic,
         cycles=steps,
-        latency_cycles=_latency(nest, hierarchy, moved, traffic, steps),
-        energy_pj=energy,
+        latency_cycles=lasts,
+        energy_pj=energy + lasts * hierarchy.static_pj,
         tile_bits=tiles,
         used_bits=_used_bits(nest, hierarchy, moved, tiles),
     )
@@ -122,25 +124,30 @@ def _returned_bits(t: Transfer, hierarchy: Hierarchy) -> int:
     return max(t.parent_reads * hierarchy.partial_sum_bits, -(-least * t.parent_reads // t.parent_writes))
 
 
-def _latency(
-    nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], traffic: tuple[Traffic, ...], steps: int
+def latency(
+    nest: Nest,
+    hierarchy: Hierarchy,
+    moved: tuple[Transfer, ...],
+    traffic: tuple[Traffic, ...],
+    steps: int,
+    shares: Mapping[str, float] = PLAIN,
 ) -> float:
-    """Cycles of the layer, see the module."""
+    """Cycles of the layer, see the module. shares: operand -> bits that move off chip over those of its words."""
     finished, outermost = _finished(nest, moved), nest.wiring.path("O")[0]
-    busiest, ends = steps + waiting_cycles(nest, hierarchy, moved, steps), 0.0
+    busiest, ends = steps + waiting_cycles(nest, hierarchy, moved, steps, shares), 0.0
     for level, memory in enumerate(hierarchy.memories):
-        head = tail = 0
+        head = tail = 0.0
         for t in moved:
             if t.parent != level or t.child == hierarchy.levels:
                 continue
-            words = fetch_words(nest, t.operand, t.parent, t.child)
+            bits = fetch_words(nest, t.operand, t.parent, t.child) * _share(t.operand, level, shares)
             if t.operand != "O":
-                head += words * hierarchy.word_bits(t.operand)
+                head += bits * hierarchy.word_bits(t.operand)
             else:
                 done = finished[level] or level == outermost
-                tail += words * (hierarchy.output_bits if done else hierarchy.partial_sum_bits)
-        read = sum(row.read_bits for row in traffic if row.level == level)
-        written = sum(row.write_bits for row in traffic if row.level == level)
+                tail += bits * (hierarchy.output_bits if done else hierarchy.partial_sum_bits)
+        here = [(row, _share(OPERAND_OF.get(row.kind, ""), level, shares)) for row in traffic if row.level == level]
+        read, written = (sum(row.read_bits * s for row, s in here), sum(row.write_bits * s for row, s in here))
         each_port = [(read, head, memory.read_bandwidth), (written, tail, memory.write_bandwidth)]
         for bits, end, bandwidth in (
             [(read + written, head + tail, memory.read_bandwidth)] if memory.shared_port else each_port
@@ -151,8 +158,16 @@ def _latency(
     return busiest + ends
 
 
+def _share(operand: str, level: int, shares: Mapping[str, float]) -> float:
+    return shares.get(operand, 1) if level == 0 else 1
+
+
 def waiting_cycles(
-    nest: Nest, hierarchy: Hierarchy, moved: tuple[Transfer, ...], steps: int, shares: Mapping[str, float] = PLAIN
+    nest: Nest,
+    hierarchy: Hierarchy,
+    moved: tuple[Transfer, ...],
+    steps: int,
+    shares: Mapping[str, float] = PLAIN,
 ) -> float:
     """Cycles in which nothing is multiplied because tiles of a memory that waits come or go, first and last ones aside.
 
@@ -166,8 +181,8 @@ def waiting_cycles(
     for t in moved:
         if t.child == hierarchy.levels or not hierarchy.memories[t.child].waits:
             continue
-        parent = hierarchy.memories[t.parent]
-        edge, share = fetch_words(nest, t.operand, t.parent, t.child), shares.get(t.operand, 1) if t.parent == 0 else 1
+        parent, share = hierarchy.memories[t.parent], _share(t.operand, t.parent, shares)
+        edge = fetch_words(nest, t.operand, t.parent, t.child)
         if t.operand != "O":
             bits = (_fetched_bits(t, hierarchy) - edge * hierarchy.word_bits(t.operand)) * share
             hidden = max(0, t.fetches - 1) * steps / max(1, behind[t.operand, t.child].fetches)

@@ -12,7 +12,7 @@ from accelsim.errors import AccelsimError
 from accelsim.hardware.load import load_architecture
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.ir import ops
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 
 
 def three_layers(precision="int8", width=7):

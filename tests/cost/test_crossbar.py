@@ -17,7 +17,7 @@ from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import Machine
 from accelsim.hardware.load import load_architecture, parse_architecture
 from accelsim.ir import ops
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Plain, read_yaml
 

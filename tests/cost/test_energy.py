@@ -3,10 +3,11 @@
 import pytest
 from tiny import BRAM_READ_PJ, BRAM_WRITE_PJ, DDR_PJ, MAC_PJ, STATIC_W, one_layer, tiny_machine
 
-from accelsim.cost.energy import by_component, minus, prices, saved_energy, step_energy, total
+from accelsim.cost.energy import by_component, minus, prices, step_energy, total
 from accelsim.hardware.quantity import Quantity
 from accelsim.ir import ops
-from accelsim.mapping.schedule import ScheduleOptions, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.mapping.tasks import tasks
 
 PICO = 1e-12
@@ -33,9 +34,13 @@ def test_a_dense_layer_by_hand():
 
 
 def test_a_later_batch_saves_reading_and_writing_the_pinned_weights():
-    _, step = one_step(tiny_machine())
-    saved = saved_energy(step, tiny_machine(), prices(tiny_machine()), "bram")
-    assert saved.value == pytest.approx(8 * 39 * (DDR_PJ + BRAM_WRITE_PJ) * PICO)
+    machine = tiny_machine()
+    made = schedule(tasks(one_layer(ops.Dense(4, 3, True), (4,)), machine, 1), machine, 1, ScheduleOptions())
+    first, later = (step_energy(step, machine, prices(machine)) for step in (*made.steps, *made.later))
+    assert first["ddr"].value - later["ddr"].value == pytest.approx(8 * 39 * DDR_PJ * PICO)
+    assert first["bram"].value - later["bram"].value == pytest.approx(8 * 39 * BRAM_WRITE_PJ * PICO)
+    assert first["mac"].value == later["mac"].value
+    assert later["static"].value < first["static"].value
 
 
 def test_a_narrow_format_moves_fewer_bits_at_the_same_cost_a_product():

@@ -15,7 +15,7 @@ from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import FpgaArchitecture
 from accelsim.hardware.load import load_architecture, parse_architecture
 from accelsim.ir.ops import Dense, ReLU, Tanh
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.shared import find_shared
 from accelsim.yaml_file import Plain, read_yaml
 

@@ -15,7 +15,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.load import parse_architecture
 from accelsim.ir import ops
 from accelsim.ir.program import Program
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 
 NAMES = ("x", "up", "r", "c", "s", "p", "y")
 PRECISIONS = ["int8", "int5", "weights=int3,activations=int7"]

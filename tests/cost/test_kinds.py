@@ -10,7 +10,7 @@ from accelsim.flow import estimate
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.load import load_architecture, parse_architecture
 from accelsim.ir.ops import Conv2d, Dense
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.shared import list_shared
 
 COMMON = {

@@ -17,7 +17,7 @@ from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.stream import StreamArchitecture
 from accelsim.ir.graph import Graph, Input, Node
 from accelsim.ir.ops import Add, Conv2d, Dense
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.mapping.stream_layer import StreamMemory, stream_layer
 from accelsim.mapping.stream_schedule import stream_schedule
 from accelsim.passes.formats import assign_formats

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tiny import one_layer, program_of
 
 from accelsim.cost.costing import cost, with_zeros
-from accelsim.cost.ports import coded_latency
 from accelsim.cost.records import Cost
 from accelsim.cost.run_length import stored_share
 from accelsim.cost.zeros import KnownZeros, TensorZeros
@@ -18,7 +17,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.load import load_architecture, parse_architecture
 from accelsim.ir import ops
 from accelsim.ir.program import Program
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 
 CODED = {"run_bits": 5, "word_bits": 64, "flag_bits": 1}
 GATED = {"multiplier": True, "reads": ["filters"]}
@@ -209,7 +208,7 @@ def _bits(program: Program, names: list[str]) -> list[int]:
 def test_latency_of_plain_words_is_that_of_the_mapping(name):
     made = costed(network(), load_architecture(name), residency=False)
     mapped = [step.scheduled.mapping for step in made.steps if step.scheduled.mapping]
-    assert [coded_latency(m, {}) for m in mapped] == [m.latency_cycles for m in mapped]
+    assert [m.latency_with({}) for m in mapped] == [m.latency_cycles for m in mapped]
 
 
 def test_other_zeros_on_the_same_schedule():

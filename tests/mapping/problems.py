@@ -148,5 +148,6 @@ def hierarchies(draw):
     lanes = tuple((dim, draw(st.sampled_from([2, 3]))) for dim in dims)
     latch = draw(st.sampled_from(["", "W", "O", "WIO"]))
     found = Hierarchy(tuple(memory(level) for level in range(levels)), fan_level, lanes, latch, 8, 8, 16, 8, 0.1)
+    found = replace(found, static_pj=draw(st.sampled_from([0.0, 0.0, 3.0, 40.0])))
     inside = "".join(o for o in found.memories[1].holds if draw(st.integers(0, 3)) == 0) if fan_level else ""
     return found.resident(inside, "m1").reserve("m1", draw(st.sampled_from([0, 5])))

@@ -17,7 +17,8 @@ from accelsim.errors import DoesNotFit
 from accelsim.ir import ops
 from accelsim.ir.shapes import result_shape
 from accelsim.mapping.operators import layer_problem, mac_counts
-from accelsim.mapping.schedule import ScheduleOptions, merged_traffic, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import ScheduleOptions, merged_traffic
 from accelsim.mapping.tasks import tasks
 
 FORMS = ("phase", "scatter", "zero_insert")

@@ -12,7 +12,7 @@ from accelsim.hardware.load import load_architecture
 from accelsim.ir.ops import Conv2d
 from accelsim.mapping.by_hand import read_mappings
 from accelsim.mapping.machine import DIMS
-from accelsim.mapping.schedule import ScheduleOptions
+from accelsim.mapping.scheduled import ScheduleOptions
 
 CONV = Conv2d(4, 8, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1, False)
 SHAPE = (4, 6, 6)

@@ -258,7 +258,9 @@ def test_machines_that_differ_in_a_number_share_nothing(change):
     assert searched(lambda: best_mapping(problem, other, "energy")) == 1
 
 
-@pytest.mark.parametrize("width", ["weight_bits", "input_bits", "partial_sum_bits", "output_bits", "mac_pj"])
+@pytest.mark.parametrize(
+    "width", ["weight_bits", "input_bits", "partial_sum_bits", "output_bits", "mac_pj", "static_pj"]
+)
 def test_formats_that_differ_share_nothing(width):
     problem, machine = dcgan32()[1], zcu_like()
     best_mapping(problem, machine, "energy")

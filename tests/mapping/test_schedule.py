@@ -11,7 +11,8 @@ from accelsim.errors import DoesNotFit
 from accelsim.formats.text import parse_precision
 from accelsim.ir import ops
 from accelsim.ir.graph import Graph, Input, Node
-from accelsim.mapping.schedule import Schedule, ScheduleOptions, merged_traffic, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import Schedule, ScheduleOptions, merged_traffic
 from accelsim.mapping.tasks import tasks
 from accelsim.passes.formats import assign_formats
 from accelsim.passes.normalise import normalise

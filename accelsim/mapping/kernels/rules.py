@@ -18,13 +18,13 @@ Floats = NDArray[np.float64]
 
 OPERAND, PARENT, CHILD, U, V, FETCHES, FIRST, TILE, EVERY_STEP, SPANS = range(10)
 READ_PJ, WRITE_PJ, READ_BANDWIDTH, WRITE_BANDWIDTH, SHARED_PORT, ACCESS_BITS, BUFFERS, SIZE, RESERVED, WAITS = range(10)
-WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, SUM_BITS, OUTPUTS, MAC_PJ, BIAS_ONLY_BITS, GOAL = range(8)
+WEIGHT_BITS, INPUT_BITS, OUTPUT_BITS, SUM_BITS, OUTPUTS, MAC_PJ, BIAS_ONLY_BITS, GOAL, STATIC_PJ = range(9)
 SUMS = 2
 """The operand O."""
 
 
 class Rules(NamedTuple):
-    """What costs depend on beside the row: boundaries int64 [n, 10], memories float64 [levels, 10], layer float64 [8],
+    """What costs depend on beside the row: boundaries int64 [n, 10], memories float64 [levels, 10], layer float64 [9],
     by the names above; a column that is not there is -1.
     """
 
@@ -225,8 +225,9 @@ def costs(
     enough: float,
     key: Floats,
 ) -> None:
-    """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row. Latency
-    is left out where the goal is another and already more than `enough`.
+    """Into key [3]: the goal's value, energy, latency; with `bound`, lower bounds of whatever is below the row.
+
+    Latency, and what is drawn meanwhile, is left out where the goal is another and already more than `enough`.
     """
     flow[:] = 0.0
     add_read_only(a, b, running, kept, rules, flow, bound)
@@ -239,7 +240,10 @@ def costs(
     key[1] = energy
     if goal in (LATENCY, EDP) or key[0] <= enough:
         key[2] = latency(a[0] * b[0] + flow[4].sum(), memories, flow)
+        key[1] = energy + key[2] * rules.layer[STATIC_PJ]
     if goal == LATENCY:
         key[0] = key[2]
     elif goal == EDP:
-        key[0] = energy * key[2]
+        key[0] = key[1] * key[2]
+    elif goal == ENERGY:
+        key[0] = key[1]
