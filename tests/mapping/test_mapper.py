@@ -1,5 +1,6 @@
 """The mapper's optimum is the optimum of its space; floors; the room it takes; what it prints."""
 
+import pickle
 from dataclasses import replace
 from itertools import islice, permutations, product
 
@@ -293,3 +294,12 @@ def test_impossible_hierarchies_say_why():
         Hierarchy((Memory("m", "WIO", 8, 1, 1), Memory("pe", "WIO", 8, 1, 1, waits=True)), 0, (("K", 2),))
     with pytest.raises(AccelsimError, match="no memory 'sram', expected one of ddr, bram, regs"):
         zcu_like().reserve("sram", 1)
+
+
+def test_a_hierarchy_leaves_its_hash_behind():
+    """Names hash differently in another process, so a hash that went along would hide what is remembered there."""
+    machine = zcu_like()
+    assert hash(machine) == hash(zcu_like())
+    sent = pickle.dumps(machine)
+    assert b"_hash" not in sent
+    assert pickle.loads(sent) == machine
