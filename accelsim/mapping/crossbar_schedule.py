@@ -236,7 +236,8 @@ def _fetched_bits(task: Task, layer: CrossbarLayer | None, batch: int) -> int:
     """Bits that the step itself reads from the buffers of its tiles."""
     if layer is not None:
         return layer.fetched_words * task.read_bits[0]
-    return sum(batch * elements * bits for elements, bits in zip(task.read_elements, task.read_bits, strict=True))
+    once = sum(batch * elements * bits for elements, bits in zip(task.read_elements, task.read_bits, strict=True))
+    return task.passes * once
 
 
 def _bus_bits(task: Task, layer: CrossbarLayer | None, batch: int, sum_bits: int) -> int:
@@ -259,7 +260,7 @@ def _cycles(task: Task, layer: CrossbarLayer | None, room: _Room) -> int:
     chip = room.machine.reram
     if layer is not None:
         return layer.cycles * -(-layer.crossbars // chip.crossbars)
-    elements = room.batch * max((task.write_elements, *task.read_elements))
+    elements = room.batch * max((task.write_elements, *(task.passes * n for n in task.read_elements)))
     return math.ceil(elements / (room.machine.clock_hz * chip.cycle_s))
 
 

@@ -164,3 +164,31 @@ PER_ELEMENT: dict[type[Op], int] = {
     LayerNorm: 5,
 }
 """Operations per element where they are not one."""
+
+
+def passes(op: Op) -> int:
+    """Times that an operator reads its input on the chip.
+
+    A norm: for its statistics (sums and sums of squares) and to scale. Softmax: for the largest, the sum and the result
+    (docs/arithmetic.md).
+    """
+    if isinstance(op, Softmax):
+        return 3
+    return 2 if isinstance(op, InstanceNorm | GroupNorm | LayerNorm | RMSNorm) else 1
+
+
+def row_elements(op: Op, shape: Shape) -> int:
+    """Values that those passes run over together: the row of a norm or a softmax; of others one."""
+    match op:
+        case InstanceNorm():
+            return prod(shape[1:])
+        case GroupNorm():
+            return prod(shape) // op.groups
+        case LayerNorm():
+            return prod(op.shape)
+        case RMSNorm():
+            return prod(shape[axis] for axis in op.axes)
+        case Softmax():
+            return shape[op.axis]
+        case _:
+            return 1

@@ -75,7 +75,7 @@ def run_step(task: Task, beside: Beside, place: Place) -> Run:
     """
     held, there, reserved = beside.held, beside.there, beside.reserved
     if task.problem is None or task.hierarchy is None:
-        return _stream(task, held, there, place)
+        return _stream(task, beside, place)
     problem, stays = task.problem, "W" if task.is_product and task.reads[1] in there else ""
     stays += "I" if task.reads[0] in there else ""
     stays += "O" if task.writes in there and task.writes not in place.outputs else ""
@@ -152,8 +152,9 @@ def _transfer_cycles(bits: int, place: Place) -> float:
     return bits / machine.memories[0].bits_per_cycle(machine.clock_hz)
 
 
-def _stream(task: Task, held: Held, there: frozenset[str], place: Place) -> Run:
-    """An operator without MACs: every element through once, one per array column and cycle.
+def _stream(task: Task, beside: Beside, place: Place) -> Run:
+    """An operator without MACs: every element through once, one per array column and cycle, or once in each pass. What
+    is fetched from off chip is fetched for each pass too, unless a row of it has room on the chip.
 
     Of a table only the rows that are looked up are read on the chip. A stored tensor that does not stay there is read
     where it lies off chip, so nothing writes it.
@@ -161,12 +162,15 @@ def _stream(task: Task, held: Held, there: frozenset[str], place: Place) -> Run:
     level, on_chip, outer = place.level, place.on_chip, place.machine.memories[0].name
     outside = task.writes in place.outputs
     looked_up = place.batch * task.write_elements * task.write_bits if isinstance(task.node.op, Embedding) else None
+    held, there, capacity = beside.held, beside.there, place.machine.memory(on_chip).size_bits
+    again = task.passes if task.row_bits + 8 * beside.reserved > capacity else 1
     traffic = []
     for name, elements, bits in zip(task.reads, task.read_elements, task.read_bits, strict=True):
         moved = place.batch * elements * bits
-        traffic.append(Traffic(level, on_chip, "inputs", read_bits=moved, write_bits=0 if name in there else moved))
-        if name not in there:
-            traffic.append(Traffic(0, outer, "inputs", read_bits=moved))
+        fetched = 0 if name in there else again * moved
+        traffic.append(Traffic(level, on_chip, "inputs", read_bits=task.passes * moved, write_bits=fetched))
+        if fetched:
+            traffic.append(Traffic(0, outer, "inputs", read_bits=fetched))
     moved = place.batch * task.write_elements * task.write_bits
     leaves = task.writes not in there or outside
     if isinstance(task.node.op, Constant) and leaves and not outside:
@@ -174,7 +178,8 @@ def _stream(task: Task, held: Held, there: frozenset[str], place: Place) -> Run:
     traffic.append(Traffic(level, on_chip, "outputs", read_bits=moved if leaves else 0, write_bits=moved))
     if leaves:
         traffic.append(Traffic(0, outer, "outputs", write_bits=moved))
-    cycles = -(-place.batch * max((*task.read_elements, task.write_elements)) // int(place.machine.array.cols))
+    through = max((task.passes * max((0, *task.read_elements)), task.write_elements))
+    cycles = -(-place.batch * through // int(place.machine.array.cols))
     read = 8 * task.constant_bytes if looked_up is None else looked_up
 
     def loading(bits: int, saved: int) -> ScheduledStep:

@@ -112,7 +112,7 @@ def _scheduled(plans: _Plans, steps: tuple[Step, ...]) -> Schedule:
     for index, task in enumerate(work.steps):
         there = frozenset(t for t in (*task.reads, task.writes) if t in resident and (t in made or t in seen))
         mine = held[task.node.name] = _held(task, kept.pinned_bytes[index], held, plans.options)
-        beside = Beside(mine, kept.resident_bytes[index] + always if task.problem is not None else 0, there)
+        beside = Beside(mine, kept.resident_bytes[index] + always if _needs_room(task) else 0, there)
         try:
             runs.append(_run(index, beside, plans))
         except DoesNotFit as error:
@@ -120,6 +120,10 @@ def _scheduled(plans: _Plans, steps: tuple[Step, ...]) -> Schedule:
         seen.update(task.reads)
     first, later = tuple(run.first for run in runs), tuple(run.later for run in runs)
     return Schedule(first, kept, plans.place.on_chip, work, later=later)
+
+
+def _needs_room(task: Task) -> bool:
+    return task.problem is not None or task.passes > 1
 
 
 def _held(task: Task, pinned: int, before: dict[str, Held], options: ScheduleOptions) -> Held:

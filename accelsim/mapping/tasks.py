@@ -24,7 +24,7 @@ from accelsim.mapping.addressed import addressed
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import machine_hierarchy, transposed_form
-from accelsim.mapping.operators import layer_problem
+from accelsim.mapping.operators import layer_problem, passes, row_elements
 from accelsim.mapping.pace import Pace, pace
 from accelsim.mapping.scale_bytes import ASSUMPTION, tensor_scale_bytes, weight_scale_bytes
 
@@ -57,6 +57,10 @@ class Task:
     pace: Pace | None = None
     mac: FormatMatch | None = None
     """What multiplies, and at what energy."""
+    passes: int = 1
+    """Times that the inputs are read on the chip."""
+    row_bits: int = 0
+    """Of the values that every pass runs over: what has to stay near for the passes after the first."""
     stored_by: str | None = None
     """The earlier step whose weight codes these are, where layers share them."""
 
@@ -179,6 +183,8 @@ def task_of(
         problem=problem,
         hierarchy=hierarchy,
         pace=rate,
+        passes=passes(node.op),
+        row_bits=row_elements(node.op, shapes[inputs[0]]) * encodings[inputs[0]].format.bits if inputs else 0,
     )
 
 

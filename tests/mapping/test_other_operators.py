@@ -80,3 +80,31 @@ def test_through_a_pipeline_only_inputs_and_outputs_cross(name):
     made = stream_schedule(program, load_architecture("zcu104_stream"), 2, {})
     results = prod(program.graph.shapes["y"]) + prod(SHAPE)
     assert off_chip(made.steps) == {"inputs": 2 * prod(SHAPE), "outputs": 2 * results, "weights": 0}
+
+
+PASSES = {"instance norm": 2, "group norm": 2, "layer norm": 2, "root mean square": 2, "softmax": 3}
+ROWS = {"instance norm": 36, "group norm": 72, "layer norm": 6, "root mean square": 4, "softmax": 6}
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_statistics_take_a_pass_of_their_own(name):
+    """An array of 3 columns: on the chip the input is read, and time passes, once for each pass."""
+    program = program_of({"x": SHAPE}, [("y", UNARY[name], ("x",))], ("y",))
+    (step,) = on_array(program, 1, True).steps
+    values, times = prod(SHAPE), PASSES.get(name, 1)
+    read = [row for row in step.traffic if (row.memory, row.kind) == ("bram", "inputs")]
+    assert sum(row.read_bits for row in read) == 8 * values * times
+    assert step.cycles == -(-max(values * times, prod(program.graph.shapes["y"])) // 3)
+    (crossed,) = on_crossbars(program, 1, True).steps
+    fetched = [row for row in crossed.traffic if (row.memory, row.kind) == ("edram", "inputs")]
+    assert sum(row.read_bits for row in fetched) == 8 * values * times
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_row_that_has_no_room_is_fetched_for_each_pass(name):
+    program = program_of({"x": SHAPE}, [("y", UNARY[name], ("x",))], ("y",))
+    for size, times in ((ROWS[name] - 1, PASSES[name]), (ROWS[name], 1)):
+        machine = tiny_machine(size)
+        work = tasks(program, machine, 1)
+        (step,) = schedule(work, machine, 1, ScheduleOptions(residency=False)).steps
+        assert off_chip([step])["inputs"] == prod(SHAPE) * times
