@@ -1,6 +1,7 @@
 """Machines at the edge of sense: a clear sentence, or spills that are counted."""
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -74,3 +75,15 @@ def test_a_chip_too_small_writes_its_cells_for_every_batch() -> None:
         whole.totals["energy_j"], rel=1e-12
     )  # a cold batch writes them all
     assert small.per_image_steady["energy_j"] > 10 * whole.per_image_steady["energy_j"]
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4"])
+def test_more_block_ram_never_costs_more(precision: str) -> None:
+    """Cold and later, with tensors and weights that stay: the energy table is that of the file, whatever the size."""
+    given = machine_data("zcu104")
+    machines = [parse_architecture(changed(given, [("memories.bram.blocks", n)]), "zcu104") for n in range(16, 313, 24)]
+    made = [accelsim.estimate("dcgan32", on=machine, precision=precision) for machine in machines]
+    for part in ("totals", "per_image_steady"):
+        for key in ("energy_j", "offchip_bytes"):
+            figures = [getattr(report, part)[key] for report in made]
+            assert all(more <= less * (1 + 1e-12) for less, more in pairwise(figures)), (part, key, figures)

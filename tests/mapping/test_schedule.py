@@ -87,6 +87,36 @@ def test_latency_of_the_convolution_by_hand():
     assert streamed.latency_cycles == pytest.approx(16 + (72 + 32 + 32 + 8 * CONSTANTS) / DDR_BITS_PER_CYCLE)
 
 
+def test_pinned_weights_stream_to_their_place_where_that_is_faster():
+    """64 x 64 products and as many bytes of weights, 8 a cycle: the array need not wait for all of them."""
+    program = one_layer(ops.Dense(64, 64, True), (64,))
+    made = scheduled(program, tiny_machine(2**14))
+    (first,), (later,) = made.steps, made.later
+    weights, constants = 64 * 64, 64 * CONSTANTS
+    assert made.plan.pinned_weight_bytes == weights + constants
+    waiting = (weights + constants + 64 + 64) / 8
+    assert (
+        64 * 64 <= first.latency_cycles < 64 * 64 + waiting - 64
+    )  # one buffer: the next tile comes when the last is done
+    assert moved(first)["ddr", "weights"] == (8 * (weights + constants), 0)
+    assert moved(first)["bram", "weights"][1] == 8 * (weights + constants)
+    assert first.saved_bits == 8 * (weights + constants)
+    assert later.latency_cycles == pytest.approx(64 * 64 + (64 + 64) / 8)
+    assert ("ddr", "weights") not in moved(later)
+    assert moved(later)["bram", "weights"] == (8 * (weights + constants), 0)
+
+
+def test_a_later_batch_waits_for_what_is_not_pinned_alone():
+    """The same layer with room for about half of its weights: what is pinned is neither fetched nor waited for."""
+    program = one_layer(ops.Dense(64, 64, True), (64,))
+    made = scheduled(program, tiny_machine(2500))
+    (first,), (later,) = made.steps, made.later
+    assert 0 < made.plan.pinned_weight_bytes < 64 * 64
+    (fetched, _), (again, _) = (moved(step)["ddr", "weights"] for step in (first, later))
+    assert fetched - again == first.saved_bits == 8 * made.plan.pinned_weight_bytes
+    assert 64 * 64 <= later.latency_cycles <= first.latency_cycles
+
+
 def test_a_chain_kept_on_chip_crosses_only_at_its_ends():
     """x -> 8 -> 6 -> 3: the two values between stay; without residency each is written and read once."""
     program = program_of(
