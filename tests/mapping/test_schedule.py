@@ -101,7 +101,7 @@ def test_pinned_weights_stream_to_their_place_where_that_is_faster():
     assert moved(first)["ddr", "weights"] == (8 * (weights + constants), 0)
     assert moved(first)["bram", "weights"][1] == 8 * (weights + constants)
     assert first.saved_bits == 8 * (weights + constants)
-    assert later.latency_cycles == pytest.approx(64 * 64 + (64 + 64) / 8)
+    assert 64 * 64 + 64 / 8 < later.latency_cycles <= 64 * 64 + (64 + 64) / 8  # its input before, outputs on the way
     assert ("ddr", "weights") not in moved(later)
     assert moved(later)["bram", "weights"] == (8 * (weights + constants), 0)
 
