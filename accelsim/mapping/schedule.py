@@ -8,6 +8,7 @@ better; weights that are pinned in part stream through the working room in the f
 not fetched again in later ones. Weights that layers share are pinned once, by the first of them.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from accelsim.errors import DoesNotFit
@@ -20,6 +21,7 @@ from accelsim.mapping.residency import Step, plan
 from accelsim.mapping.rooms import Room, weight_reads, working_room
 from accelsim.mapping.running import Beside, Held, Place, Run, run_step, value
 from accelsim.mapping.scheduled import Schedule, ScheduleOptions
+from accelsim.mapping.score import Goal
 from accelsim.mapping.tasks import Task, Tasks
 
 REPLANS = 3
@@ -49,34 +51,40 @@ class _Plans:
 
 
 def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOptions) -> Schedule:
-    """Schedule every step; of the plans that are tried, the one of the best later batch by the goal.
+    """Schedule every step; of the plans that are tried, the one of the best first and later batch by the goal.
+
+    Plans begin with the rooms that are best by the goal, and with those of least energy, so that no other goal serves
+    this one better.
 
     Raises:
         DoesNotFit: a layer that no mapping fits; names the layer and the memory.
     """
     place = Place(machine, on_chip_memory(machine), batch, work.outputs, options.goal)
     plans = _Plans(work, options, machine.memory(place.on_chip).size_bits // 8, place)
+    goals: tuple[Goal, ...] = ("energy",) if place.goal == "energy" else (place.goal, "energy")
+    tried = [made for goal in goals for made in _replanned(plans, goal)]
+    return min(tried, key=lambda made: _worth(made, place))
+
+
+def _replanned(plans: _Plans, rooms_by: Goal) -> Iterator[Schedule]:
     rooms: _Rooms = {}
-    steps = tuple(_plan_step(task, plans, rooms) for task in work.steps)
-    best: Schedule | None = None
+    steps = tuple(_plan_step(task, plans, rooms, rooms_by) for task in plans.work.steps)
     for _ in range(REPLANS):
         made, steps = _with_room(plans, steps)
-        if best is None or _worth(made, place) < _worth(best, place):
-            best = made
-        wider = _wider_rooms(made, steps, place)
+        yield made
+        wider = _wider_rooms(made, steps, plans.place)
         if wider == steps:
-            break
+            return
         steps = wider
-    assert best is not None
-    return best
 
 
 def _worth(made: Schedule, place: Place) -> float:
-    """Of a later batch by the goal; energy and time are multiplied as sums."""
+    """Of a batch that starts cold and one that finds the pinned weights; energy and time are multiplied as sums."""
+    both = (*made.steps, *made.later)
     if place.goal != "edp":
-        return sum(value(step, place) for step in made.later)
+        return sum(value(step, place) for step in both)
     energy, time = replace(place, goal="energy"), replace(place, goal="latency")
-    return sum(value(step, energy) for step in made.later) * sum(value(step, time) for step in made.later)
+    return sum(value(step, energy) for step in both) * sum(value(step, time) for step in both)
 
 
 def _with_room(plans: _Plans, steps: tuple[Step, ...]) -> tuple[Schedule, tuple[Step, ...]]:
@@ -168,13 +176,13 @@ def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple
     return tuple(wider)
 
 
-def _plan_step(task: Task, plans: _Plans, rooms: _Rooms) -> Step:
+def _plan_step(task: Task, plans: _Plans, rooms: _Rooms, goal: Goal) -> Step:
     held = task.weight_bytes + task.constant_bytes
     if task.problem is None or task.hierarchy is None:
         return Step(task.node.name, task.reads, (task.writes,), held)
     layer = task.problem, task.hierarchy, task.is_product
     if layer not in rooms:
-        rooms[layer] = working_room(task, task.hierarchy, plans.place.on_chip, plans.capacity, plans.place.goal)
+        rooms[layer] = working_room(task, task.hierarchy, plans.place.on_chip, plans.capacity, goal)
     room = rooms[layer]
     return Step(task.node.name, task.reads, (task.writes,), held, room.size, room.weight_reads)
 
