@@ -154,7 +154,7 @@ def _transfer_cycles(bits: int, place: Place) -> float:
 
 def _stream(task: Task, beside: Beside, place: Place) -> Run:
     """An operator without MACs: every element through once, one per array column and cycle, or once in each pass. What
-    is fetched from off chip is fetched for each pass too, unless a row of it has room on the chip.
+    is fetched from off chip is fetched for each pass too, unless a row of it has room on the chip or its results stay there.
 
     Of a table only the rows that are looked up are read on the chip. A stored tensor that does not stay there is read
     where it lies off chip, so nothing writes it.
@@ -163,7 +163,8 @@ def _stream(task: Task, beside: Beside, place: Place) -> Run:
     outside = task.writes in place.outputs
     looked_up = place.batch * task.write_elements * task.write_bits if isinstance(task.node.op, Embedding) else None
     held, there, capacity = beside.held, beside.there, place.machine.memory(on_chip).size_bits
-    again = task.passes if task.row_bits + 8 * beside.reserved > capacity else 1
+    near = task.writes in there or task.row_bits + 8 * beside.reserved <= capacity
+    again = 1 if near else task.passes
     traffic = []
     for name, elements, bits in zip(task.reads, task.read_elements, task.read_bits, strict=True):
         moved = place.batch * elements * bits

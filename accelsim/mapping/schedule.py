@@ -179,12 +179,21 @@ def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple
 def _plan_step(task: Task, plans: _Plans, rooms: _Rooms, goal: Goal) -> Step:
     held = task.weight_bytes + task.constant_bytes
     if task.problem is None or task.hierarchy is None:
-        return Step(task.node.name, task.reads, (task.writes,), held)
+        return Step(task.node.name, task.reads, (task.writes,), held, _row_bytes(task, plans))
     layer = task.problem, task.hierarchy, task.is_product
     if layer not in rooms:
         rooms[layer] = working_room(task, task.hierarchy, plans.place.on_chip, plans.capacity, goal)
     room = rooms[layer]
     return Step(task.node.name, task.reads, (task.writes,), held, room.size, room.weight_reads)
+
+
+def _row_bytes(task: Task, plans: _Plans) -> int:
+    """Room for a row of an operator of several passes that stays near for them. A tensor that may be kept is that room
+    itself; a row that is larger than the chip is fetched again.
+    """
+    row, sizes = -(-task.row_bits // 8), plans.work.sizes
+    kept = any(plans.place.batch * sizes[name] <= plans.capacity for name in (*task.reads, task.writes))
+    return 0 if task.passes == 1 or kept or row > plans.capacity else row
 
 
 def _run(index: int, beside: Beside, plans: _Plans) -> Run:
