@@ -153,11 +153,11 @@ def _transfer_cycles(bits: int, place: Place) -> float:
 
 
 def _stream(task: Task, beside: Beside, place: Place) -> Run:
-    """An operator without MACs: every element through once, one per array column and cycle, or once in each pass. What
-    is fetched from off chip is fetched for each pass too, unless a row of it has room on the chip or its results stay there.
+    """An operator without MACs: every element through once, one per array column and cycle, or once in each pass.
 
-    Of a table only the rows that are looked up are read on the chip. A stored tensor that does not stay there is read
-    where it lies off chip, so nothing writes it.
+    What is fetched from off chip is fetched for each pass too, unless a row of it has room on the chip or its results
+    stay there. Of a table only the rows that are looked up are read on the chip. A stored tensor that does not stay
+    there is read where it lies off chip, so nothing writes it.
     """
     level, on_chip, outer = place.level, place.on_chip, place.machine.memories[0].name
     outside = task.writes in place.outputs
