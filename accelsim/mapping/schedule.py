@@ -162,16 +162,15 @@ def _weights_once(work: Tasks, steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple[Step, ...]:
-    """The steps; one that reads weights more often than once gets the room that it would take were nothing pinned."""
+    """The steps; one that reads weights more often than once gets the room that it would take were nothing else kept."""
     wider = []
-    for index, (step, done) in enumerate(zip(steps, made.steps, strict=True)):
+    for step, done in zip(steps, made.steps, strict=True):
         if done.mapping is None or done.weight_reads <= 1:
             wider.append(step)
             continue
-        problem, resident = done.mapping.problem, made.plan.resident_bytes[index]
-        level = done.mapping.hierarchy.level(made.on_chip)
-        free = best_mapping(problem, done.mapping.hierarchy.reserve(made.on_chip, resident), place.goal)
-        room = -(-free.costs.used_bits[level] // 8) - resident
+        hierarchy = done.mapping.hierarchy.reserve(made.on_chip, 0)
+        free = best_mapping(done.mapping.problem, hierarchy, place.goal)
+        room = -(-free.costs.used_bits[hierarchy.level(made.on_chip)] // 8)
         wider.append(replace(step, work_bytes=max(step.work_bytes, room), weight_reads=weight_reads(free)))
     return tuple(wider)
 
