@@ -20,6 +20,8 @@ from accelsim.mapping.tasks import Task
 
 SMALLEST_ROOM, NEXT_ROOM = 1024, 4
 """Bytes of the smallest room tried, and by what the next one is larger."""
+NEGLIGIBLE = 0.005
+"""Rooms that are worth less than this part of the layer are not told apart: the first one tried is worth as much."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int, 
     price, least = _byte_price(hierarchy, on_chip, goal), goal_value(best)
     chosen, cost = best, least + price * _taken(best, level)
     room = SMALLEST_ROOM
+    while price * room < NEGLIGIBLE * least:
+        room *= NEXT_ROOM
     while room < min(_taken(chosen, level), capacity) and least + price * room // NEXT_ROOM < cost:
         try:
             found = best_mapping(problem, inside.reserve(on_chip, capacity - room), goal)

@@ -162,7 +162,7 @@ def _weights_once(work: Tasks, steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple[Step, ...]:
-    """The steps; one that reads weights more often than once gets the room that it would take were nothing else kept."""
+    """The steps; one that reads weights more often than once gets the room it would take were nothing else kept."""
     wider = []
     for step, done in zip(steps, made.steps, strict=True):
         if done.mapping is None or done.weight_reads <= 1:
