@@ -63,6 +63,10 @@ def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cos
     stored, price = as_stored(made.steps, made.plan, machine, zeros), prices(machine)
     steps = tuple(_step_cost(plain, now, machine, price) for plain, now in zip(made.steps, stored, strict=True))
     later = as_stored(made.later, made.plan, machine, zeros)
+    later_energy = [  # most steps are the same ones
+        step.energy if now is before else _energy(then, machine, price)
+        for step, now, before, then in zip(steps, made.later, made.steps, later, strict=True)
+    ]
     offchip = [row for step in steps for row in step.scheduled.offchip]
     return Cost(
         steps=steps,
@@ -75,7 +79,7 @@ def _array_cost(made: Schedule, machine: Architecture, zeros: KnownZeros) -> Cos
             kind: sum(row.read_bits + row.write_bits for row in offchip if row.kind == kind) for kind in OPERANDS
         },
         saved_bits=sum(step.saved_bits for step in made.steps),
-        steady_energy=total(by_component(_energy(step, machine, price) for step in later).values()),
+        steady_energy=total(by_component(later_energy).values()),
         steady_s=sum(step.step.latency_cycles for step in later) / machine.clock_hz,
         resources=resources(machine, made),
         assumptions=(

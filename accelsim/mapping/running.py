@@ -59,6 +59,18 @@ class Place:
         return [memory.name for memory in self.machine.memories].index(self.on_chip)
 
 
+    @cached_property
+    def prices(self) -> tuple[tuple[float, float], ...]:
+        """pJ of a bit read and of one written, by memory."""
+        both = ((memory.read_energy_j_per_bit, memory.write_energy_j_per_bit) for memory in self.machine.memories)
+        return tuple((read.value * 1e12, write.value * 1e12) for read, write in both)
+
+    @cached_property
+    def static_pj(self) -> float:
+        """What the machine draws in a clock cycle whatever it does."""
+        return self.machine.static_power_w.value * 1e12 / self.machine.clock_hz
+
+
 @dataclass(frozen=True)
 class Run:
     """A step in the first batch and in a later one."""
@@ -199,10 +211,8 @@ def value(step: ScheduledStep, place: Place) -> float:
         return step.latency_cycles
     if place.goal == "offchip":
         return float(sum(row.read_bits + row.write_bits for row in step.traffic if row.level == 0))
-    memories = place.machine.memories
-    picojoule = place.machine.static_power_w.value * 1e12 / place.machine.clock_hz * step.latency_cycles
+    picojoule = place.static_pj * step.latency_cycles
     for row in step.traffic:
-        memory = memories[row.level]
-        picojoule += row.read_bits * memory.read_energy_j_per_bit.value * 1e12
-        picojoule += row.write_bits * memory.write_energy_j_per_bit.value * 1e12
+        read, write = place.prices[row.level]
+        picojoule += row.read_bits * read + row.write_bits * write
     return picojoule * step.latency_cycles if place.goal == "edp" else picojoule
