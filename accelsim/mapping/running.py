@@ -105,8 +105,15 @@ def run_step(task: Task, beside: Beside, place: Place) -> Run:
     except DoesNotFit:
         return Run(loaded, later)
     first = _fetching(task, streaming, held, place).first
-    better = first.weight_reads == 1 and value(first, place) < value(loaded, place)
+    better = first.weight_reads == 1 and _before(first, loaded, place)
     return Run(first if better else loaded, later)
+
+
+def _before(one: ScheduledStep, other: ScheduledStep, place: Place) -> bool:
+    """Whether one step is better than another by the goal, or as good and faster."""
+    ours, theirs = value(one, place), value(other, place)
+    alike = abs(ours - theirs) <= 1e-9 * theirs
+    return one.latency_cycles < other.latency_cycles if alike else ours < theirs
 
 
 def _hierarchy(hierarchy: Hierarchy, stays: str, reserved_bytes: int, place: Place) -> Hierarchy:
