@@ -50,7 +50,7 @@ def working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int, 
     price, least = _byte_price(hierarchy, on_chip, goal), goal_value(best)
     chosen, cost = best, least + price * _taken(best, level)
     room = SMALLEST_ROOM
-    while price * room < NEGLIGIBLE * least:
+    while room < capacity and price * room < NEGLIGIBLE * least:
         room *= NEXT_ROOM
     while room < min(_taken(chosen, level), capacity) and least + price * room // NEXT_ROOM < cost:
         try:
