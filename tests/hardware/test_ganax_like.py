@@ -26,7 +26,7 @@ def test_the_baseline_differs_in_what_it_does_with_inserted_zeros_alone() -> Non
     assert (ours["transposed_conv"], baseline["transposed_conv"]) == ("phase", "zero_insert")
 
 
-@pytest.mark.parametrize(("network", "speed", "energy"), [("radford", 4.00, 2.62), ("torch", 3.64, 2.45)])
+@pytest.mark.parametrize(("network", "speed", "energy"), [("radford", 3.97, 2.62), ("torch", 3.51, 2.43)])
 def test_gains_on_dcgan_are_those_of_the_documentation(network: str, speed: float, energy: float) -> None:
     totals = []
     for name in ("ganax_baseline", "ganax_like"):
