@@ -58,7 +58,6 @@ class Place:
         """Of the on-chip memory."""
         return [memory.name for memory in self.machine.memories].index(self.on_chip)
 
-
     @cached_property
     def prices(self) -> tuple[tuple[float, float], ...]:
         """pJ of a bit read and of one written, by memory."""
