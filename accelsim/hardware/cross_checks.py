@@ -31,7 +31,7 @@ def memory_sizes(data: Mapping[str, Plain]) -> Iterator[Mistake]:
             yield Mistake(("memories", i), f"needs one size: {', '.join(_SIZES)}")
         for key in given[1:]:
             yield Mistake(("memories", i, key), f"a second size; {given[0]} is given already")
-        if "blocks" in given and memory.get("kind") in _KINDS - set(BLOCK_BITS):
+        if "blocks" in given and _kind(memory) in _KINDS - set(BLOCK_BITS):
             kinds = " or ".join(BLOCK_BITS)
             yield Mistake(("memories", i, "blocks"), f"only kind {kinds} comes in blocks, not {memory.get('kind')!r}")
 
@@ -53,7 +53,7 @@ def fitted_memories(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         if "cacti" not in memory:
             continue
         place = ("memories", i, "cacti")
-        if memory.get("kind") in _KINDS - {"sram"}:
+        if _kind(memory) in _KINDS - {"sram"}:
             yield Mistake(place, f"only kind sram is estimated by the fit to CACTI, not {memory.get('kind')!r}")
             continue
         if "access_bits" not in memory:
@@ -129,7 +129,7 @@ def memory_bandwidths(data: Mapping[str, Plain]) -> Iterator[Mistake]:
         given = [key for key in _BANDWIDTHS if key in memory]
         if len(given) > 1:
             yield Mistake(("memories", i, given[1]), f"a second bandwidth; {given[0]} is given already")
-        if not given and memory.get("kind") in _PORTED and not _misspelt(memory, _BANDWIDTHS):
+        if not given and _kind(memory) in _PORTED and not _misspelt(memory, _BANDWIDTHS):
             yield Mistake(("memories", i), "needs bandwidth_gb_per_s or bandwidth_bits_per_cycle")
 
 
@@ -137,7 +137,7 @@ def memory_order(data: Mapping[str, Plain]) -> Iterator[Mistake]:
     """Names differ; the first memory is off chip and holds everything, and no other is off chip."""
     first_with: dict[Plain, int] = {}
     for i, memory in _memories(data):
-        name, kind, holds = memory.get("name"), memory.get("kind"), memory.get("holds")
+        name, kind, holds = memory.get("name"), _kind(memory), memory.get("holds")
         if isinstance(name, str) and first_with.setdefault(name, i) != i:
             yield Mistake(("memories", i, "name"), f"{name!r} is also the name of memory {first_with[name] + 1}")
         if kind in _KINDS and (kind in OFF_CHIP) != (i == 0):
@@ -242,6 +242,11 @@ def _memories(data: Mapping[str, Plain]) -> Iterator[tuple[int, dict[str, Plain]
     memories = data.get("memories")
     if isinstance(memories, list):
         yield from ((i, memory) for i, memory in enumerate(memories) if isinstance(memory, dict))
+
+
+def _kind(memory: Mapping[str, Plain]) -> str:
+    kind = memory.get("kind")
+    return kind if isinstance(kind, str) else ""
 
 
 def _misspelt(memory: Mapping[str, Plain], wanted: tuple[str, ...]) -> bool:

@@ -99,11 +99,11 @@ def _stays(
 ) -> Iterator[Mistake]:
     """An operand stays where there is a place for it, and no order of the loops outside says otherwise."""
     operand, place = given.get("stationary"), (*place, "stationary")
-    if operand not in _HELD_AS:
+    if not isinstance(operand, str) or operand not in _HELD_AS:
         return
     if outermost:
         yield Mistake(place, "everything stays in the first memory; expected of one further in")
-    elif not held & set(_HELD_AS[str(operand)]):
+    elif not held & set(_HELD_AS[operand]):
         what = "array.latches" if place[0] == "array" else "holds"
         yield Mistake(place, f"{operand} cannot stay here: {what} does not list them")
     elif ordered:

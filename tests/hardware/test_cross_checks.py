@@ -83,6 +83,16 @@ def test_the_machine_itself_is_without_mistake(tmp_path: Path) -> None:
         ("kind: ddr4", "kind: flip_flop", "9: memories.ddr.kind: the first memory must be off chip (ddr3, ddr4, flash"),
         ("kind: flip_flop", "kind: ddr3\n    bandwidth_gb_per_s: 1", "19: memories.sums.kind: only the first memory"),
         ("kind: ddr4", "kind: dddr4", "9: memories.ddr.kind: 'dddr4' is not one of: ddr3, ddr4, lpddr4, hbm2, flash"),
+        (
+            "kind: bram36",
+            "kind: [bram36]",
+            "14: memories.bram.kind: a list is not one of: ddr3, ddr4, lpddr4, hbm2, fl",
+        ),
+        (
+            "kind: ddr4",
+            "kind: {a: 1}",
+            "9: memories.ddr.kind: a mapping is not one of: ddr3, ddr4, lpddr4, hb",
+        ),
         ("size_mib: 1\n", "size_mib: 1\n    holds: [weights]\n", "11: memories.ddr.holds: the first memory must hold"),
         ("holds: [partial_sums]", "holds: [weights, weights]", "21: memories.sums.holds: names an operand twice"),
         (
@@ -155,6 +165,9 @@ DDR, BRAM, SUMS, ARRAY = (
             "stationary: weights",
             "26: array.stationary: weights cannot stay here: array.latches does not list th",
         ),
+        (ARRAY, "stationary: [weights]", "26: array.stationary: a list is not one of: weights, inputs, outputs"),
+        (ARRAY, "stationary: {a: 1}", "26: array.stationary: a mapping is not one of: weights, inputs, outputs"),
+        (BRAM, "dataflow: {stationary: [weights]}", "18: memories.bram.dataflow.stationary: a list is not one of: w"),
         (ARRAY, "stationary: rows", "26: array.stationary: 'rows' is not one of: weights, inputs, outputs"),
         (BRAM, "dataflow: {loops: [out_width, out_width]}", "18: memories.bram.dataflow.loops.1: 'out_width' is list"),
         (
