@@ -1,6 +1,7 @@
 """From a name, a path or plain data to a machine."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -45,15 +46,22 @@ def parse_architecture(data: Mapping[str, Plain], origin: str, must_fit: bool = 
 
 def _architecture(document: Document, must_fit: bool) -> Machine:
     kind = document.data.get("kind")
-    section = next((name for name in KINDS if name in document.data), None)
-    known_kind = kind if isinstance(kind, str) and kind in KINDS else section
-    if known_kind is None:  # nothing else of the file can be judged without its kind
-        known = ", ".join(KINDS)
-        near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
-        what = f"{show(kind)} is not one of: {known}{near}" if "kind" in document.data else f"missing; one of: {known}"
-        raise document.errors([Mistake(("kind",), what)])
     checks = (*_structure(document), fits_the_device) if must_fit else _structure(document)
-    return validate(document, _model(known_kind), checks)
+    if isinstance(kind, str) and kind in KINDS:
+        return validate(document, _model(kind), checks)
+    mistake = _unknown_kind(document)
+    section = next((name for name in reversed(KINDS) if name in document.data), None)  # a stream has an fpga too
+    if section is None:  # nothing else of the file can be judged without its kind
+        raise document.errors([mistake])
+    judged = replace(document, data={**document.data, "kind": section})
+    return validate(judged, _model(section), (*checks, lambda _: [mistake]))
+
+
+def _unknown_kind(document: Document) -> Mistake:
+    kind, known = document.data.get("kind"), ", ".join(KINDS)
+    near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
+    what = f"{show(kind)} is not one of: {known}{near}" if "kind" in document.data else f"missing; one of: {known}"
+    return Mistake(("kind",), what)
 
 
 def _model(kind: str) -> type[Machine]:

@@ -2,6 +2,7 @@
 
 from typing import Protocol, TypeVar
 
+from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from accelsim.hardware.quantity import Count, Frozen, PositiveCount, Source, Status
@@ -19,6 +20,14 @@ class RunLength(Frozen):
     flag_bits: Count = Count(0)
     source: Source | None = None
     status: Status | None = None
+
+    @model_validator(mode="after")
+    def _holds_a_pair(self) -> "RunLength":
+        if self.pairs_per_word(1) < 1:
+            given = {"word": int(self.word_bits), "flag": int(self.flag_bits), "run": int(self.run_bits)}
+            what = "a word of {word} bits, {flag} of them flags, has no room for a run of {run} bits and a value"
+            raise PydanticCustomError("run_length", what, given)
+        return self
 
     @property
     def span(self) -> int:
