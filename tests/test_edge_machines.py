@@ -87,3 +87,29 @@ def test_more_block_ram_never_costs_more(precision: str) -> None:
         for key in ("energy_j", "offchip_bytes"):
             figures = [getattr(report, part)[key] for report in made]
             assert all(more <= less * (1 + 1e-12) for less, more in pairwise(figures)), (part, key, figures)
+
+
+def test_what_the_memory_off_chip_cannot_hold_is_said() -> None:
+    said = estimate("zcu104", ("memories.ddr.size_mib", 1)).assumptions
+    assert any(
+        re.match(r"zcu104: ddr has 1,048,576 bytes, weights and the values of one layer take 1,5\d\d,\d{3}", s)
+        for s in said
+    )
+    assert not any("ddr has" in sentence for sentence in estimate("zcu104").assumptions)
+
+
+@pytest.mark.parametrize("batch", [0, 10**12])
+def test_batches_have_bounds(batch: int) -> None:
+    with pytest.raises(AccelsimError, match=rf"^batch: {batch}; the cost of a batch needs 1 to 1,000,000 images$"):
+        accelsim.estimate("dcgan32", on="zcu104", batch=batch)
+
+
+@pytest.mark.parametrize(("workload", "machine"), [("dcgan64_torch", "ganax_like"), ("dcgan64_torch", "eyeriss")])
+def test_keeping_nothing_serves_no_goal_better(workload: str, machine: str) -> None:
+    """Tensors of four images that are kept can squeeze a layer: then they are not kept."""
+    for goal, key in (("energy", "energy_j"), ("offchip", "offchip_bytes")):
+        kept, apart = (
+            accelsim.estimate(workload, on=machine, batch=4, goal=goal, residency=keep).totals[key]  # type: ignore[arg-type]
+            for keep in (True, False)
+        )
+        assert kept <= apart * (1 + 1e-9)

@@ -421,7 +421,7 @@ X = np.zeros((1, 12), np.float32)
 REFUSED = [
     (perceptron, {"images": -1, "example_inputs": X}, "images: -1; expected 0 or more"),
     (perceptron, {"seed": -1, "example_inputs": X}, "seed: -1; expected 0 or more"),
-    (perceptron, {"batch": 0, "example_inputs": X}, "batch: 0; the cost of a batch needs at least 1 image"),
+    (perceptron, {"batch": 0, "example_inputs": X}, "batch: 0; the cost of a batch needs 1 to 1,000,000 images"),
     (
         perceptron,
         {"kernels": "slow", "example_inputs": X},

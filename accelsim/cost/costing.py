@@ -14,6 +14,9 @@ from accelsim.mapping.schedule import schedule
 from accelsim.mapping.scheduled import Schedule, ScheduledStep, ScheduleOptions, merged_traffic
 from accelsim.mapping.tasks import tasks
 
+MOST_IMAGES = 1_000_000
+"""Of a batch: loops are cut in all ways that divide them."""
+
 
 def cost(
     program: Program,
@@ -28,11 +31,11 @@ def cost(
     zeros: of stored tensors, for machines that gate or compress them. mappings: loops given by hand.
 
     Raises:
-        AccelsimError: the batch is not positive, a layer does not fit, or loops are given that the machine or the
-            network cannot have.
+        AccelsimError: the batch is not positive or too large, a layer does not fit, or loops are given that the machine
+            or the network cannot have.
     """
-    if batch < 1:
-        raise AccelsimError(f"batch: {batch}; the cost of a batch needs at least 1 image")
+    if not 1 <= batch <= MOST_IMAGES:
+        raise AccelsimError(f"batch: {batch}; the cost of a batch needs 1 to {MOST_IMAGES:,} images")
     if isinstance(machine, Architecture):
         work = tasks(program, machine, batch)
         if isinstance(work, NoFormat):

@@ -21,6 +21,7 @@ from accelsim.ir.program import Program
 from accelsim.mapping.crossbar import CrossbarLayer
 from accelsim.mapping.crossbar_schedule import CELLS, EDRAM, OFFCHIP, CrossbarStep, crossbar_schedule
 from accelsim.mapping.scheduled import Schedule, ScheduleOptions, merged_traffic
+from accelsim.mapping.tasks import whole_batches
 
 
 def crossbar_cost(program: Program, machine: Machine, batch: int, options: ScheduleOptions) -> Cost | NoFormat:
@@ -53,7 +54,7 @@ def crossbar_cost(program: Program, machine: Machine, batch: int, options: Sched
         steady_energy=minus(energy, total(_saved_energy(step, machine) for step in scheduled)),
         steady_s=latency_s - sum(_spared_s(step, machine.reram) for step in scheduled),
         resources=resources,
-        assumptions=(*_assumptions(scheduled, machine, resources), *machine.assumptions()),
+        assumptions=(*whole_batches(batch), *_assumptions(scheduled, machine, resources), *machine.assumptions()),
     )
 
 

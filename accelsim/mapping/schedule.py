@@ -16,7 +16,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.hierarchy import Hierarchy
 from accelsim.mapping.layer_problem import LayerProblem
 from accelsim.mapping.machine import on_chip_memory
-from accelsim.mapping.mapper import best_mapping, least_bytes
+from accelsim.mapping.mapper import Mapping, best_mapping, least_bytes
 from accelsim.mapping.residency import Step, plan
 from accelsim.mapping.rooms import Room, weight_reads, working_room
 from accelsim.mapping.running import Beside, Held, Place, Run, run_step, value
@@ -67,6 +67,7 @@ def schedule(work: Tasks, machine: Architecture, batch: int, options: ScheduleOp
 
 
 def _replanned(plans: _Plans, rooms_by: Goal) -> Iterator[Schedule]:
+    """Plans with rooms that grow; where what is kept squeezes a layer, also the one that keeps nothing."""
     rooms: _Rooms = {}
     steps = tuple(_plan_step(task, plans, rooms, rooms_by) for task in plans.work.steps)
     for _ in range(REPLANS):
@@ -74,8 +75,11 @@ def _replanned(plans: _Plans, rooms_by: Goal) -> Iterator[Schedule]:
         yield made
         wider = _wider_rooms(made, steps, plans.place)
         if wider == steps:
-            return
+            break
         steps = wider
+    if plans.options.residency and any(step.mapping and _moved_again(step.mapping) for step in made.steps):
+        apart = replace(plans, options=replace(plans.options, residency=False))
+        yield _with_room(apart, steps)[0]
 
 
 def _worth(made: Schedule, place: Place) -> float:
@@ -161,11 +165,17 @@ def _weights_once(work: Tasks, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     )
 
 
+def _moved_again(mapping: Mapping) -> bool:
+    """Whether weights or inputs are fetched from off chip, or sums go there, more often than once."""
+    words, outer = mapping.problem.words, [t for t in mapping.transfers if t.parent == 0]
+    return any((t.parent_writes if t.operand == "O" else t.parent_reads) > words[t.operand] for t in outer)
+
+
 def _wider_rooms(made: Schedule, steps: tuple[Step, ...], place: Place) -> tuple[Step, ...]:
-    """The steps; one that reads weights more often than once gets the room it would take were nothing else kept."""
+    """The steps; one that moves words over the link again gets the room that it would take were nothing else kept."""
     wider = []
     for step, done in zip(steps, made.steps, strict=True):
-        if done.mapping is None or done.weight_reads <= 1:
+        if done.mapping is None or not _moved_again(done.mapping):
             wider.append(step)
             continue
         hierarchy = done.mapping.hierarchy.reserve(made.on_chip, 0)

@@ -11,7 +11,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from accelsim.errors import DoesNotFit
+from accelsim.errors import AccelsimError, DoesNotFit
 from accelsim.hardware.architecture import BLOCK_BITS
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.stream import Fold, StreamArchitecture
@@ -127,6 +127,7 @@ def pipeline_layers(
 
     Raises:
         DoesNotFit: an operator that no stream can run, or a layer without a folding.
+        AccelsimError: a folding with more PEs or products a cycle than the layer has results or products of one.
     """
     layers: dict[str, StreamLayer] = {}
     for node in nodes:
@@ -136,8 +137,21 @@ def pipeline_layers(
         layer = stream_layer(program, node, machine, fold)
         if isinstance(layer, NoFormat):
             return layer
+        _check_fold(layer, machine)
         layers[node.name] = layer
     return layers
+
+
+def _check_fold(layer: StreamLayer, machine: StreamArchitecture) -> None:
+    matrix, name = layer.unit.matrix, layer.unit.node.name
+    if matrix is None:
+        return
+    if layer.pe > matrix.neurons:
+        what = f"pe {layer.pe}, but the layer has {matrix.neurons} output channels at most"
+        raise AccelsimError(f"layer {name}: the folding of {machine.name} has {what}")
+    if layer.simd > max(matrix.columns):
+        what = f"simd {layer.simd}, but a result has {max(matrix.columns)} products (input channels x taps) at most"
+        raise AccelsimError(f"layer {name}: the folding of {machine.name} has {what}")
 
 
 def _with_fifos(

@@ -108,7 +108,27 @@ def tasks(program: Program, machine: Architecture, batch: int) -> Tasks | NoForm
     sizes = {name: tensor_bytes(prod(shape), format) + scales[name] for name, (shape, format) in stored.items()}
     assumptions += [ASSUMPTION] * any(scales.values())
     outputs = frozenset(tensors[name] for name in graph.outputs)
+    assumptions += [*whole_batches(batch), *_too_large(steps, sizes, batch, machine)]
     return Tasks(tuple(steps), sizes, outputs, tuple(assumptions))
+
+
+def whole_batches(batch: int) -> list[str]:
+    """What is said of a batch of several images."""
+    return [
+        "all images of a batch pass a layer before the next one starts; where their values do not stay on chip, "
+        "smaller batches may take less an image"
+    ] * (batch > 1)
+
+
+def _too_large(steps: list[Task], sizes: Mapping[str, int], batch: int, machine: Architecture) -> list[str]:
+    """What is said of a network that the outermost memory cannot hold: its weights, and the values of one step."""
+    weights = sum(step.constant_bytes + (0 if step.stored_by else step.weight_bytes) for step in steps)
+    values = max((sum(sizes[name] for name in {*step.reads, step.writes}) for step in steps), default=0)
+    need, outer = weights + batch * values, machine.memories[0]
+    there = outer.size_bits // 8
+    if need <= there:
+        return []
+    return [f"{machine.name}: {outer.name} has {there:,} bytes, weights and the values of one layer take {need:,}"]
 
 
 @dataclass(frozen=True)

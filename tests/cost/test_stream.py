@@ -256,6 +256,20 @@ def test_a_folding_for_another_network_of_the_name_is_one_sentence():
         stream_summary(two, machine({"a": {"pe": 4, "simd": 8}}))
 
 
+@pytest.mark.parametrize(
+    ("fold", "said"),
+    [
+        ({"pe": 17, "simd": 8}, "pe 17, but the layer has 16 output channels at most"),
+        ({"pe": 16, "simd": 37}, r"simd 37, but a result has 36 products \(input channels x taps\) at most"),
+    ],
+)
+def test_a_folding_beyond_the_layer_is_refused(fold, said):
+    made = program([("a", conv(4, 16), ("x",))], (4, 8, 8))
+    with pytest.raises(AccelsimError, match=f"layer a: the folding of pynq_z1_stream has {said}"):
+        stream_summary(made, machine({"a": fold}))
+    stream_summary(made, machine({"a": {"pe": 16, "simd": 36}}))
+
+
 def test_formats_that_nothing_holds_have_a_reason():
     made = program([("a", Dense(64, 16, False), ("x",))], (64,), "float32")
     assert isinstance(stream_summary(made, load_architecture("zcu104_stream")), NoFormat)

@@ -123,5 +123,5 @@ def test_a_run_of_no_images_costs_the_same_and_shows_nothing() -> None:
 
 
 def test_a_batch_of_no_images_is_one_clear_error() -> None:
-    with pytest.raises(AccelsimError, match="batch: 0; the cost of a batch needs at least 1 image"):
+    with pytest.raises(AccelsimError, match="batch: 0; the cost of a batch needs 1 to 1,000,000 images"):
         run("fast", 2, batch=0)
