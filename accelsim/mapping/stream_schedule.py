@@ -11,7 +11,7 @@ from math import ceil, prod
 
 import numpy as np
 
-from accelsim.errors import AccelsimError, DoesNotFit
+from accelsim.errors import DoesNotFit
 from accelsim.hardware.architecture import BLOCK_BITS
 from accelsim.hardware.number_formats import NoFormat
 from accelsim.hardware.stream import Fold, StreamArchitecture
@@ -126,8 +126,7 @@ def pipeline_layers(
     """The layers of all nodes by name, with FIFOs as deep as each needs by itself.
 
     Raises:
-        DoesNotFit: an operator that no stream can run, or a layer without a folding.
-        AccelsimError: a folding with more PEs or products a cycle than the layer has results or products of one.
+        DoesNotFit: an operator that no stream can run, a layer without a folding, or a folding beyond the layer.
     """
     layers: dict[str, StreamLayer] = {}
     for node in nodes:
@@ -137,21 +136,19 @@ def pipeline_layers(
         layer = stream_layer(program, node, machine, fold)
         if isinstance(layer, NoFormat):
             return layer
-        _check_fold(layer, machine)
+        _check_fold(layer)
         layers[node.name] = layer
     return layers
 
 
-def _check_fold(layer: StreamLayer, machine: StreamArchitecture) -> None:
-    matrix, name = layer.unit.matrix, layer.unit.node.name
+def _check_fold(layer: StreamLayer) -> None:
+    matrix, where = layer.unit.matrix, f"layer {layer.unit.node.name}"
     if matrix is None:
         return
     if layer.pe > matrix.neurons:
-        what = f"pe {layer.pe}, but the layer has {matrix.neurons} output channels at most"
-        raise AccelsimError(f"layer {name}: the folding of {machine.name} has {what}")
+        raise DoesNotFit(f"{where}: pe {layer.pe} is more than its {matrix.neurons} output channels")
     if layer.simd > max(matrix.columns):
-        what = f"simd {layer.simd}, but a result has {max(matrix.columns)} products (input channels x taps) at most"
-        raise AccelsimError(f"layer {name}: the folding of {machine.name} has {what}")
+        raise DoesNotFit(f"{where}: simd {layer.simd} is more than the {max(matrix.columns)} products of a result")
 
 
 def _with_fifos(

@@ -257,17 +257,22 @@ def test_a_folding_for_another_network_of_the_name_is_one_sentence():
 
 
 @pytest.mark.parametrize(
-    ("fold", "said"),
+    ("op", "fold", "said"),
     [
-        ({"pe": 17, "simd": 8}, "pe 17, but the layer has 16 output channels at most"),
-        ({"pe": 16, "simd": 37}, r"simd 37, but a result has 36 products \(input channels x taps\) at most"),
+        (conv(4, 16), (17, 4), "pe 17 is more than its 16 output channels"),
+        (conv(4, 16), (16, 5), "simd 5 is more than the 4 input channels that its window hands out at once"),
+        (conv(4, 16, taps=1), (16, 5), "simd 5 is more than the 4 products of a result"),
+        (Dense(8, 16, False), (17, 8), "pe 17 is more than its 16 output channels"),
+        (Dense(8, 16, False), (16, 9), "simd 9 is more than the 8 products of a result"),
     ],
 )
-def test_a_folding_beyond_the_layer_is_refused(fold, said):
-    made = program([("a", conv(4, 16), ("x",))], (4, 8, 8))
-    with pytest.raises(AccelsimError, match=f"layer a: the folding of pynq_z1_stream has {said}"):
-        stream_summary(made, machine({"a": fold}))
-    stream_summary(made, machine({"a": {"pe": 16, "simd": 36}}))
+def test_a_folding_beyond_the_layer_is_refused(op, fold, said):
+    made = program([("a", op, ("x",))], (8,) if isinstance(op, Dense) else (4, 8, 8))
+    pe, simd = fold
+    with pytest.raises(DoesNotFit, match=f"layer a: {said}"):
+        stream_summary(made, machine({"a": {"pe": pe, "simd": simd}}))
+    most = {"pe": min(pe, 16), "simd": simd if pe > 16 else simd - 1}
+    stream_summary(made, machine({"a": most}))
 
 
 def test_formats_that_nothing_holds_have_a_reason():
