@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.vocabulary import Dimension
@@ -27,7 +28,15 @@ from accelsim.mapping.tasks import Task, Tasks
 from accelsim.yaml_file import Document, Loc, Mistake, read_yaml, validate
 
 Chunk = Annotated[int, Field(ge=1)]
-Loops = list[Annotated[dict[Dimension, Chunk], Field(min_length=1, max_length=1)]]
+
+
+def _one_dimension(loop: object) -> object:
+    if isinstance(loop, dict) and len(loop) != 1:
+        raise PydanticCustomError("loop", "names {n} dimensions; one dimension a loop", {"n": len(loop)})
+    return loop
+
+
+Loops = list[Annotated[dict[Dimension, Chunk], BeforeValidator(_one_dimension)]]
 
 
 class MappingFile(BaseModel):

@@ -33,10 +33,11 @@ FRONT, OPEN, DOMINATED = "front", "open", "dominated"
 
 @dataclass(frozen=True)
 class Objective:
-    """A column of figures and which way is better."""
+    """A column of figures and which way is better. directed: whether that was said, or the key tells it."""
 
     key: str
     maximise: bool
+    directed: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ class Front:
 def objective(key: str, maximise: Sequence[str] = (), minimise: Sequence[str] = ()) -> Objective:
     """The objective of a figure; its direction is guessed from the key unless one of the lists names it.
 
+    `front` refuses one without a direction: first it sees whether there is such a column at all.
+
     Raises:
-        AccelsimError: named in both lists, or nothing in the key tells the direction.
+        AccelsimError: named in both lists.
     """
     if key in maximise and key in minimise:
         raise AccelsimError(f"{key}: --maximise and --minimise exclude each other")
@@ -63,9 +66,7 @@ def objective(key: str, maximise: Sequence[str] = (), minimise: Sequence[str] = 
         return Objective(key, key in maximise)
     name = key.lower()
     up = any(name.startswith(part) or f"_{part}" in name or f".{part}" in name for part in _UP)
-    if not up and not any(part in name for part in _DOWN):
-        raise AccelsimError(f"{key}: is more of it better?", hint=f"say --maximise {key} or --minimise {key}")
-    return Objective(key, up)
+    return Objective(key, up, up or any(part in name for part in _DOWN))
 
 
 def front(results: Any, x: Objective, y: Objective) -> Front:
@@ -76,10 +77,13 @@ def front(results: Any, x: Objective, y: Objective) -> Front:
     intervals together; points of two machines are told apart only where the intervals do not overlap.
 
     Raises:
-        AccelsimError: an unknown column, one that is not numbers, or no point left.
+        AccelsimError: an unknown column, one that is not numbers or without a direction, or no point left.
     """
     for objective in (x, y):
-        _check_column(results, objective.key)
+        key = objective.key
+        _check_column(results, key)
+        if not objective.directed:
+            raise AccelsimError(f"{key}: is more of it better?", hint=f"say --maximise {key} or --minimise {key}")
     table, left_out = _comparable(results, x.key, y.key)
     low, value, high = (_ends(table, (x, y), end) for end in ("low", "value", "high"))
     standing = np.where(nondominated(value), FRONT, DOMINATED).astype(object)

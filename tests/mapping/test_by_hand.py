@@ -95,6 +95,12 @@ def test_every_mistake_has_its_place(tmp_path):
         written(tmp_path, "  y:\n    ddr: [{in_chanels: 4}]\n    bram: [{out_channels: 0}]\n")
     assert [problem.line for problem in caught.value.problems] == [4, 5]
     with pytest.raises(LocatedErrors) as caught:
+        written(tmp_path, "  y:\n    ddr: [{kernel_height: 1, kernel_width: 1}]\n    bram: [{}]\n")
+    assert [str(problem).split("loops.yaml:")[1] for problem in caught.value.problems] == [
+        "4: layers.y.ddr.0: names 2 dimensions; one dimension a loop",
+        "5: layers.y.bram.0: names 0 dimensions; one dimension a loop",
+    ]
+    with pytest.raises(LocatedErrors) as caught:
         costed(written(tmp_path, "  y:\n    drr: [{in_channels: 4}]\n  x:\n    ddr: []\n"))
     assert [str(problem).split(": ", 1)[1] for problem in caught.value.problems] == [
         "layers.y.drr: the machine has no memory of that name; expected one of: ddr, bram (did you mean 'ddr'?)",

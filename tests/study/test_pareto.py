@@ -71,13 +71,15 @@ def test_directions_are_guessed(key, up):
 
 
 def test_what_cannot_be_guessed_or_compared_is_one_sentence():
-    with pytest.raises(AccelsimError, match="say --maximise batch or --minimise batch"):
-        objective("batch")
     with pytest.raises(AccelsimError, match="exclude each other"):
         objective("energy_j", ["energy_j"], ["energy_j"])
     table = results([(1.0, 2.0)])
     with pytest.raises(AccelsimError, match=r"no column 'energy' \(did you mean 'energy_j'\?\)"):
         front(table, objective("energy"), objective("psnr_db"))
+    with pytest.raises(AccelsimError, match="no column 'nope'"):
+        front(table, objective("nope"), objective("psnr_db"))
+    with pytest.raises(AccelsimError, match="say --maximise batch or --minimise batch"):
+        front(table.assign(batch=1), objective("batch"), objective("psnr_db"))
     with pytest.raises(AccelsimError, match="no point has both energy_j and psnr_db: 1 failed"):
         front(table.assign(status="failed"), objective("energy_j"), objective("psnr_db"))
 
