@@ -288,11 +288,19 @@ class Architecture(Machine):
         for memory in self.given_memories:
             if (bank := memory.bank(self.technology.node_nm.value)) is not None and memory.left_to_the_fit:
                 yield f"memories.{memory.name}: {', '.join(memory.left_to_the_fit)} by a {bank}"
+        yield from self._never_coded()
         restricted = [memory for memory in self.given_memories if memory.dataflow is not None]
         yield from (f"memories.{m.name}.dataflow restricts what the mapper finds: {m.dataflow}" for m in restricted)
         if self.array.stationary is not None:
             yield f"array.stationary restricts what the mapper finds: {self.array.stationary} stay in the PEs"
         yield from self._leaking()
+
+    def _never_coded(self) -> Iterator[str]:
+        for memory in self.given_memories:
+            wide = [key for key in self.given_formats if not _codes(memory, operand_bits(key)[1])]
+            if wide:
+                where = f"memories.{memory.name}.run_length"
+                yield f"{where} codes no activations of {', '.join(wide)}: no pair fits a word"
 
     def _leaking(self) -> Iterator[str]:
         leaking = [memory.name for memory in self.memories if memory.leakage_mw is not None]
@@ -348,6 +356,11 @@ class FpgaArchitecture(Architecture):
 
     kind: Literal["fpga"]
     fpga: Fpga
+
+
+def _codes(memory: Memory, bits: int) -> bool:
+    """Whether activations of this width are coded where the memory codes any."""
+    return memory.run_length is None or memory.run_length.pairs_per_word(bits) > 0
 
 
 def _size(memory: Memory) -> str:

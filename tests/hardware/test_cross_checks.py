@@ -261,6 +261,16 @@ def test_a_dataflow_is_in_the_hash_and_in_the_assumptions(tmp_path: Path) -> Non
     )
 
 
+def test_run_lengths_that_code_nothing_of_a_format_are_an_assumption(tmp_path: Path) -> None:
+    def said(word_bits: int) -> list[str]:
+        coded = f"{DDR}    run_length: {{run_bits: 5, word_bits: {word_bits}, flag_bits: 1}}\n"
+        (tmp_path / "small.yaml").write_text(MACHINE.replace(DDR, coded))
+        return [s for s in load_architecture(str(tmp_path / "small.yaml")).assumptions() if "run_length" in s]
+
+    assert said(8) == ["small: memories.ddr.run_length codes no activations of int8: no pair fits a word"]
+    assert said(14) == []
+
+
 def test_two_memories_together_are_too_many(tmp_path: Path) -> None:
     second = "  - {name: more, kind: bram36, blocks: 3, bandwidth_bits_per_cycle: 72, energy_pj_per_bit: 0.2}\n"
     text = MACHINE.replace("blocks: 4", "blocks: 2").replace("  - name: sums\n", second + "  - name: sums\n")
