@@ -8,7 +8,8 @@ from tiny import one_layer, program_of, tiny_machine
 
 from accelsim.engine.float_ops import run_float_op
 from accelsim.ir import ops
-from accelsim.mapping.schedule import ScheduleOptions, merged_traffic, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import ScheduleOptions, merged_traffic
 from accelsim.mapping.tasks import tasks
 
 CONV = ops.Conv2d(2, 3, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1, False)
