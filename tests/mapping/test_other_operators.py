@@ -8,7 +8,8 @@ from tiny import program_of, tiny_machine
 from accelsim.hardware.load import load_architecture
 from accelsim.ir import ops
 from accelsim.mapping.crossbar_schedule import crossbar_schedule
-from accelsim.mapping.schedule import ScheduleOptions, schedule
+from accelsim.mapping.schedule import schedule
+from accelsim.mapping.scheduled import ScheduleOptions
 from accelsim.mapping.stream_schedule import stream_schedule
 from accelsim.mapping.tasks import tasks
 
