@@ -52,7 +52,7 @@ def working_room(task: Task, hierarchy: Hierarchy, on_chip: str, capacity: int, 
     room = SMALLEST_ROOM
     while room < capacity and price * room < NEGLIGIBLE * least:
         room *= NEXT_ROOM
-    while room < min(_taken(chosen, level), capacity) and least + price * room // NEXT_ROOM < cost:
+    while room < min(_taken(chosen, level), capacity) and least + price * room / NEXT_ROOM < cost:
         try:
             found = best_mapping(problem, inside.reserve(on_chip, capacity - room), goal)
         except DoesNotFit:
