@@ -133,10 +133,11 @@ def best_mapping(
     """
     if hierarchy.by_hand is not None:
         return _by_hand(problem, hierarchy, goal)
+    tables = _tables(problem, hierarchy, tiles)  # a refusal names the dimensions of this layer, not of the turned one
     if _on_its_side(problem) and _alike(hierarchy):
         upright = best_mapping(replace(problem, h=problem.w, w=problem.h), hierarchy, goal, tiles)
         return replace(upright, nest=_turned(upright.nest, problem))
-    _check_room(problem, hierarchy, _tables(problem, hierarchy, tiles), certain=False)
+    _check_room(problem, hierarchy, tables, certain=False)
     best: tuple[Found, tuple[Loop, ...]] | None = None
     for way in unfolded(problem, hierarchy):
         found = _best_of(problem, way, goal, tiles)

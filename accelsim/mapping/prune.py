@@ -14,7 +14,8 @@ def without_dominated(table: AxisTable, hierarchy: Hierarchy) -> AxisTable:
     """The table without chains that another one, moving operands at the same levels, beats or equals in every column.
 
     The score is non-decreasing in every column except the copies (V) of sums across a fan-out with another memory of
-    sums beyond it, and the fetches into a memory that waits, each of which is hidden in part; these must be equal.
+    sums beyond it, and where a memory waits the fetches into it, each of which is hidden in part, and the cycles that
+    hide them; these must be equal.
     """
     from accelsim.mapping.kernels.columns import undominated
 
@@ -32,8 +33,10 @@ def _rules(hierarchy: Hierarchy) -> tuple[Ints, Ints]:
             deepest[operand] = child
         if child < hierarchy.levels or operand in hierarchy.latch:
             profits[operand] = child
+    waits = any(memory.waits for memory in hierarchy.memories)
     equal = [
-        (column.kind == "V" and column.operand == "O" and column.child < deepest.get("O", 0))
+        (column.kind == "cycles" and waits)
+        or (column.kind == "V" and column.operand == "O" and column.child < deepest.get("O", 0))
         or (column.kind == "fetches" and column.child < hierarchy.levels and hierarchy.memories[column.child].waits)
         for column in columns_of(hierarchy)
     ]

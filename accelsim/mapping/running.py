@@ -120,7 +120,7 @@ def _hierarchy(hierarchy: Hierarchy, stays: str, reserved_bytes: int, place: Pla
 
 
 def _mapped(task: Task, mapping: Mapping, loaded_bits: int, place: Place) -> ScheduledStep:
-    """With so many bits of weights and constants brought on chip before it, all of which a later batch has there."""
+    """With so many bits of weights and constants brought on chip before it; `saved_bits` are those."""
     moved = tuple(
         replace(row, kind="inputs") if task.is_product and row.kind == "weights" else row for row in mapping.traffic
     )
@@ -212,7 +212,10 @@ def _stream(task: Task, beside: Beside, place: Place) -> Run:
 
 
 def value(step: ScheduledStep, place: Place) -> float:
-    """What a step is worth by the goal: pJ, with what the machine draws all the time; cycles; pJ x cycles; bits."""
+    """What a step is worth by the goal: pJ, cycles, pJ x cycles or bits off chip.
+
+    Energy is that of multiplies, of all that moves, and of what the machine draws all the time.
+    """
     if place.goal == "latency":
         return step.latency_cycles
     if place.goal == "offchip":
@@ -221,4 +224,9 @@ def value(step: ScheduledStep, place: Place) -> float:
     for row in step.traffic:
         read, write = place.prices[row.level]
         picojoule += row.read_bits * read + row.write_bits * write
+    if step.mapping is not None:
+        hierarchy = step.mapping.hierarchy
+        picojoule += step.macs * hierarchy.mac_pj
+        for row in step.mapping.traffic:  # what the network takes for a delivery: the mapper knows, a memory does not
+            picojoule += row.write_bits * (hierarchy.memories[row.level].write_pj_per_bit - place.prices[row.level][1])
     return picojoule * step.latency_cycles if place.goal == "edp" else picojoule

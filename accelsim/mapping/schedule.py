@@ -118,13 +118,13 @@ def _scheduled(plans: _Plans, steps: tuple[Step, ...]) -> Schedule:
     once, batch = _weights_once(work, steps), plans.place.batch
     kept = plan(once, work.sizes, work.outputs, plans.capacity, batch=batch, keep_activations=keep, pin_weights=keep)
     made, seen = {task.writes for task in work.steps}, set[str]()
-    resident, always = frozenset(kept.resident), kept.pinned_weight_bytes
+    resident = frozenset(kept.resident)
     runs: list[Run] = []
     held: dict[str, Held] = {}
     for index, task in enumerate(work.steps):
         there = frozenset(t for t in (*task.reads, task.writes) if t in resident and (t in made or t in seen))
         mine = held[task.node.name] = _held(task, kept.pinned_bytes[index], held, plans.options)
-        beside = Beside(mine, kept.resident_bytes[index] + always if _needs_room(task) else 0, there)
+        beside = Beside(mine, kept.reserved_bytes(index) if _needs_room(task) else 0, there)
         try:
             runs.append(_run(index, beside, plans))
         except DoesNotFit as error:

@@ -21,7 +21,9 @@ class ScheduleOptions:
 
 @dataclass(frozen=True)
 class ScheduledStep:
-    """One step as it runs in the first batch: its mapping (None where it only streams) and all that it moves."""
+    """One step as it runs in the first or in a later batch: its mapping (None where it only streams), what it moves,
+    clock cycles.
+    """
 
     task: Task
     mapping: Mapping | None

@@ -1,10 +1,9 @@
 """The latency formula of `mapping.traffic` against discrete events (`events.py`), on mappings that the mapper chooses.
 
-Proved, and asserted of every case:  floor <= events <= serial  and  formula - ends <= floor, with
+Asserted of every case:  floor <= events <= serial  and  floor <= formula <= serial, with
 
     floor   the busiest of the array and of every port, on its own
     serial  the array and all ports one after the other
-    ends    the first fetches and last drains of all ports: what the formula adds to the busiest
 
 Equal where everything is fetched before all loops. In between it is measured: docs/latency.md.
 """
