@@ -71,7 +71,7 @@ def _landed(
     relu: bool,
     overflows: Overflows | None,
 ) -> Array:
-    """Codes of a layer in `out`, which need not be how its result is stored: the kernels round once, to 16 bits."""
+    """Codes of a layer in `out`, which need not be how its result is stored; kernels make codes of 16 bits at most."""
     if out.format.bits <= WIDEST_TABLE:
         return kernel.codes(op, x, source, layer, out, relu, overflows)
     return codes_of_sums(op, kernel.sums(op, x, source, layer, overflows), layer, out, relu)

@@ -3,8 +3,8 @@
 A row is the product over axes of one node each (`refine.py`): a chain, or all chains that begin with the same tiles.
 As a bound, each column is a lower bound of the finished product and `moves` may lack levels. Every rule is
 non-decreasing in every column, and in `moves`: a later innermost moving loop only counts more turns. Two terms are not:
-more copies of a sum (V) mean more first visits, which are free; and fetches and cycles hide what a memory waits for, which a
-bound leaves out. Reads of a memory cancel, since drained V plus fills
+more copies of a sum (V) mean more first visits, which are free; and fetches and cycles hide what a memory
+waits for, which a bound leaves out. Reads of a memory cancel, since drained V plus fills
 below equals U below plus fills above, and are written in that form; fills beyond a fan-out are taken as 0 in a bound.
 Sums that are written more than once as a bound says are so in every mapping below, and need their full width.
 """

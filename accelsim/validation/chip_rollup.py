@@ -4,8 +4,8 @@ from itertools import product
 
 from accelsim.cost.crossbar_peak import chip_power_w, driven_power_w, tile_power_w
 from accelsim.cost.energy import total
+from accelsim.hardware.crossbar_area import CrossbarArea
 from accelsim.hardware.reram import Reram
-from accelsim.validation.targets_file import CrossbarArea
 
 
 def power_figures(chip: Reram) -> dict[str, float]:
@@ -40,9 +40,9 @@ def _by_widths(chip: Reram) -> dict[str, float]:
 
 def area_figures(chip: Reram, area: CrossbarArea, peak_ops_per_s: float) -> dict[str, float]:
     """`ima_area_mm2`, `tile_area_mm2`, `chip_area_mm2`, and `gops_per_mm2`, the computational efficiency."""
-    ima = sum(area.ima_mm2.values())
-    tile = int(chip.tile.imas) * ima + sum(area.tile_mm2.values())
-    whole = int(chip.tiles) * tile + area.link_mm2
+    ima = total(area.ima_mm2.values()).value
+    tile = int(chip.tile.imas) * ima + total(area.tile_mm2.values()).value
+    whole = int(chip.tiles) * tile + area.link_mm2.value
     return {
         "ima_area_mm2": ima,
         "tile_area_mm2": tile,

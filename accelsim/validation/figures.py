@@ -86,10 +86,8 @@ def _(recipe: CrossbarPeakSpec, folder: Path) -> Figures:
     machine = load_architecture(located(recipe.on, folder))
     if not isinstance(machine, ReramArchitecture):
         raise AccelsimError(f"crossbar_peak: {machine.name} is of kind {machine.kind}; expected reram")
-    made = power_figures(machine.reram)
-    if recipe.area is None:
-        return made
-    return made | area_figures(machine.reram, recipe.area, made["peak_ops_per_s"])
+    made, area = power_figures(machine.reram), machine.reram.area
+    return made if area is None else made | area_figures(machine.reram, area, made["peak_ops_per_s"])
 
 
 @figures.register

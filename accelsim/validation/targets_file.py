@@ -60,22 +60,10 @@ class EstimateSpec(_Frozen):
     second_precision: Text | None = None
 
 
-class CrossbarArea(_Frozen):
-    """mm2 of the parts of one IMA (all its crossbars together), of what the IMAs of a tile share, and of the link."""
-
-    ima_mm2: Annotated[dict[Text, Positive], Field(min_length=1)]
-    tile_mm2: Annotated[dict[Text, Positive], Field(min_length=1)]
-    link_mm2: Positive
-
-
 class CrossbarPeakSpec(_Frozen):
-    """The roll-up of power and throughput of a chip of crossbars at full activity, and of its area where that is given.
-
-    Machine files have no areas: nothing that is costed needs them.
-    """
+    """The roll-up of power and throughput of a chip of crossbars at full activity, and of its area if it has one."""
 
     on: Text
-    area: CrossbarArea | None = None
 
 
 class AdcSurveySpec(_Frozen):
