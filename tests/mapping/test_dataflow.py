@@ -233,6 +233,9 @@ def test_shipped_machines_restrict_nothing():
 def test_weights_that_stay_in_the_pes_are_read_once_from_the_buffer():
     """zcu104 with its slices held strictly weight-stationary: sums go to and fro instead."""
     free, strict = (estimate("dcgan32", on=machine_with("zcu104", at_pe)) for at_pe in (None, "weights"))
+    for held, row in zip(strict.layer_rows, free.layer_rows, strict=True):
+        read = held["accesses_bits"]["bram"]["weights"]["read"]
+        assert read == 8 * held["weight_bytes"] <= row["accesses_bits"]["bram"]["weights"]["read"]
     assert strict.totals["energy_j"] > free.totals["energy_j"]
     assert any("array.stationary restricts what the mapper finds" in said for said in strict.assumptions)
 
