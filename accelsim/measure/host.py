@@ -113,14 +113,16 @@ def _rate(format: str, timed: list[Timed], threads: int) -> Rate:
     fastest = max(t.macs / t.seconds for t in timed) / threads
     fitted = fit(timed)
     per_core = fitted.times(threads)
-    peak = max(fastest, 1 / per_core.mac_s)
+    by = float_library() if format == "float32" else "the kernels of accelsim"
+    found = [
+        (fastest, f"the fastest of {len(timed)} layers, by {by}"),
+        (1 / per_core.mac_s, f"{len(timed)} layers, by {by}"),
+    ]
     if format in PEAK_PRODUCT and native.available():
         from accelsim.engine.kernels.peaks import instruction_peak
 
-        return Rate(
-            max(peak, 1e9 * instruction_peak(PEAK_PRODUCT[format])), "a loop of the multiply instruction", per_core
-        )
-    return Rate(peak, f"the fastest of {len(timed)} layers, by {float_library()}", per_core)
+        found.append((1e9 * instruction_peak(PEAK_PRODUCT[format]), "a loop of the multiply instruction"))
+    return Rate(*max(found), per_core)
 
 
 def _corrected(rate: Rate, format: str, timed: list[Timed], machine: Machine) -> Rate:

@@ -10,6 +10,9 @@ from accelsim.yaml_file import Plain
 UNKNOWN_MHZ = 1000.0
 """Clock where the system names none: cycles are then nanoseconds."""
 FIRST_LEVEL_BITS = 4096
+"""Of the first cache, bits a cycle: more than kernels take."""
+REGISTER_BYTES = 32 * 512 // 8
+"""32 vector registers of AVX-512; the processor is not asked."""
 CORE_W = 5.0
 """What a busy core draws, a judgement: this program measures no power."""
 DEPTH = {"int8": 4, "int16": 2, "float32": 1}
@@ -87,7 +90,11 @@ def machine_data(name: str, facts: Facts, rates: dict[str, Rate]) -> dict[str, P
         "formats": formats,
         "cpu": {
             "cores": facts.threads,
-            "simd_bits": 512,
+            "simd_bits": {
+                "value": 512,
+                "source": "vectors of AVX-512; the processor is not asked",
+                "status": "estimate",
+            },
             "line_bytes": facts.caches[0].line_bytes,
             "kernel": {"out_width": 4, "out_channels": 16},
             "issue_efficiency": shares,
@@ -129,13 +136,19 @@ def _memories(facts: Facts, clock_hz: float, measured: str) -> list[Plain]:
         {
             "name": "dram",
             "kind": "ddr4",
-            "size_mib": 4096,
+            "size_mib": {"value": 4096, "source": "enough for any layer; not asked", "status": "choice"},
             "bandwidth_gb_per_s": _quantity(facts.dram_gb_per_s, f"{measured}: a copy, read and written"),
             "energy_pj_per_bit": _judged(15.0),
         },
         outer,
         {**inner, "per_pe": True},
-        {"name": "registers", "kind": "register_file", "per_pe": True, "size_bytes": 2048, "energy_pj_per_bit": 0.0},
+        {
+            "name": "registers",
+            "kind": "register_file",
+            "per_pe": True,
+            "size_bytes": REGISTER_BYTES,
+            "energy_pj_per_bit": 0.0,
+        },
     ]
 
 

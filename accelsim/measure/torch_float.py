@@ -19,8 +19,9 @@ def torch_call(layer: Layer, threads: int) -> Callable[[], object]:
         torch.randn(shapes["bias"]),
     )
 
+    torch.set_num_threads(threads)
+
     def call() -> object:
-        torch.set_num_threads(threads)
         with torch.inference_mode():
             match op:
                 case Dense():
